@@ -1,0 +1,227 @@
+//! The one error type of the suite and the only table of error codes.
+//!
+//! The code is set where the cause is known; [`Context`] adds what was being done to which object.
+//! This module prints nothing and knows no plugin.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+/// `Result` with the suite's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The codes of the CNI specification (section 2, "Error") and, from 100 on, the suite's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Code {
+    /// The configuration's `cniVersion` is not spoken, or does not have the command.
+    IncompatibleVersion = 1,
+    /// A key or value of the configuration is not supported; the message names both.
+    UnsupportedField = 2,
+    /// The container is unknown: the caller need not clean up.
+    UnknownContainer = 3,
+    /// A `CNI_*` variable is missing or malformed.
+    InvalidEnvironment = 4,
+    /// Reading or writing files, pipes or standard streams failed.
+    Io = 5,
+    /// Not JSON, or a value of another JSON type than the key takes.
+    Decode = 6,
+    /// A value of the configuration is not valid.
+    InvalidConfig = 7,
+    /// `CNI_NETNS` names no network namespace, or the plugin's own.
+    InvalidNetns = 8,
+    /// Try again later.
+    TryAgainLater = 11,
+    /// The plugin cannot serve ADD now (STATUS).
+    NotAvailable = 50,
+    /// The plugin cannot serve ADD now, and existing containers are limited too (STATUS).
+    NotAvailableLimited = 51,
+    /// The kernel refused a change of the network.
+    Kernel = 100,
+    /// Something that is there already is in the way: an interface, an address, a lease.
+    Conflict = 101,
+    /// CHECK found something other than what ADD had made.
+    CheckFailed = 102,
+    /// A delegate could not be run, or did not answer as a plugin does.
+    Delegate = 103,
+    /// No address is left in a range set.
+    Exhausted = 104,
+    /// A defect of the plugin itself.
+    Internal = 999,
+}
+
+/// One failure: code, message, optional details, and the `errno` it came from if there was one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    code: u32,
+    message: String,
+    details: Option<String>,
+    errno: Option<Errno>,
+}
+
+impl Error {
+    /// An error with `code` and the message the caller shows to a person.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code: code as u32, message: message.into(), details: None, errno: None }
+    }
+
+    /// The error of a delegate, whose code is handed on as it came.
+    pub fn from_delegate(code: u32, message: impl Into<String>, details: Option<String>) -> Self {
+        Self { code, message: message.into(), details, errno: None }
+    }
+
+    /// An operation on a file that failed: `open /run/netns/blue: No such file or directory`.
+    pub fn io(operation: &str, path: &Path, error: &std::io::Error) -> Self {
+        let errno = error.raw_os_error().map(Errno::from_raw);
+        let cause = errno.map_or_else(|| error.to_string(), describe);
+        Self { errno, ..Self::new(Code::Io, format!("{operation} {}: {cause}", path.display())) }
+    }
+
+    /// A system call that failed; `code` says what that means for the caller.
+    pub fn errno(code: Code, errno: Errno) -> Self {
+        Self { errno: Some(errno), ..Self::new(code, describe(errno)) }
+    }
+
+    /// The same error with `details`, which callers print after the message.
+    #[must_use]
+    pub fn with_details(mut self, details: impl Into<String>) -> Self {
+        self.details = Some(match self.details.take() {
+            Some(before) => format!("{before}; {}", details.into()),
+            None => details.into(),
+        });
+        self
+    }
+
+    /// The same error under another code.
+    #[must_use]
+    pub fn with_code(mut self, code: Code) -> Self {
+        self.code = code as u32;
+        self
+    }
+
+    /// The same error, its message led by what was being done: `<doing>: <message>`.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+
+    /// Several errors as one: the first leads, the others follow in the details. `None` for none.
+    pub fn join(errors: Vec<Self>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        let first = errors.next()?;
+        Some(errors.fold(first, |all, next| all.with_details(next.to_string())))
+    }
+
+    /// The same error with what taking back the work so far met, if it met anything.
+    #[must_use]
+    pub fn with_undo_failures(self, failures: Vec<Self>) -> Self {
+        failures
+            .into_iter()
+            .fold(self, |all, failure| all.with_details(format!("while undoing: {failure}")))
+    }
+
+    /// The numeric code of the error object.
+    pub fn code(&self) -> u32 {
+        self.code
+    }
+
+    /// The message of the error object.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The details of the error object.
+    pub fn details(&self) -> Option<&str> {
+        self.details.as_deref()
+    }
+
+    /// Whether the error has `code`.
+    pub fn is(&self, code: Code) -> bool {
+        self.code == code as u32
+    }
+
+    /// The `errno` that the error came from.
+    pub fn raw_errno(&self) -> Option<Errno> {
+        self.errno
+    }
+
+    /// Whether the object acted on was not there.
+    pub fn is_not_found(&self) -> bool {
+        use Errno::{EADDRNOTAVAIL, ENODEV, ENOENT, ENXIO, ESRCH};
+        matches!(self.errno, Some(ENODEV | ENOENT | ENXIO | ESRCH | EADDRNOTAVAIL))
+    }
+
+    /// Whether the object to be made was there already.
+    pub fn is_exists(&self) -> bool {
+        self.errno == Some(Errno::EEXIST)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.details {
+            Some(details) => write!(f, " ({details})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Errno> for Error {
+    /// A system call that failed for a reason that is nobody's input.
+    fn from(errno: Errno) -> Self {
+        Self::errno(Code::Io, errno)
+    }
+}
+
+/// The text of `errno` as the C library has it, with its name for looking up.
+fn describe(errno: Errno) -> String {
+    format!("{} ({errno:?})", errno.desc())
+}
+
+/// Adds what was being done to an error on its way up.
+pub trait Context<T> {
+    /// Leads the error's message with `doing`.
+    fn context(self, doing: impl Into<Cow<'static, str>>) -> Result<T>;
+    /// The same, computed only when there is an error.
+    fn with_context<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, doing: impl Into<Cow<'static, str>>) -> Result<T> {
+        self.map_err(|error| error.into().context(doing.into()))
+    }
+
+    fn with_context<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|error| error.into().context(doing()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn context_leads_and_the_errno_stays_data() {
+        let error = Error::errno(Code::Kernel, Errno::EEXIST)
+            .context("add address 10.1.0.1/16 to \"cni0\"");
+        assert_eq!(error.message(), "add address 10.1.0.1/16 to \"cni0\": File exists (EEXIST)");
+        assert!(error.is_exists());
+        assert_eq!(error.code(), 100);
+    }
+
+    #[test]
+    fn undo_failures_follow_in_the_details() {
+        let failed = Error::new(Code::Kernel, "first").with_undo_failures(vec![
+            Error::new(Code::Kernel, "second"),
+            Error::new(Code::Kernel, "third"),
+        ]);
+        assert_eq!(failed.message(), "first");
+        assert_eq!(failed.details(), Some("while undoing: second; while undoing: third"));
+    }
+}

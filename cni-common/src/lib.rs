@@ -1,0 +1,21 @@
+//! What every Causeway plugin shares. Where things are:
+//!
+//! - [`types`]: container ID, network name, interface name …: checked once, then trusted. Pure.
+//! - [`spec`]: the wire: configuration, versions, results, replies. Pure.
+//! - [`error`]: the one error type and the only table of codes. Pure.
+//! - [`skel`]: from environment and stdin to a plugin's answer on stdout. The only writer of stdout.
+//! - [`undo`]: what an ADD has done so far, to be taken back in reverse.
+//! - [`delegate`]: finding and running an IPAM plugin.
+//! - [`log`]: diagnostics on stderr or in a file, off unless asked for.
+//! - [`sys`]: every effect on the machine.
+//!
+//! No logic lives in this file.
+
+pub mod error;
+pub mod log;
+pub mod skel;
+pub mod spec;
+pub mod sys;
+pub mod types;
+
+pub use error::{Code, Context, Error, Result};

@@ -1,0 +1,174 @@
+//! From environment and stdin to a plugin's answer on stdout.
+//!
+//! [`main`] is the whole `main` of a plugin. The order of checks: `CNI_COMMAND`, the variables the
+//! command needs, stdin, the configuration's common keys, the version. Only this module writes
+//! stdout, once; whatever happens, a failure prints one JSON error object and exits 1.
+
+mod environment;
+mod panic;
+mod stdio;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::error::{Code, Error, Result};
+use crate::log;
+use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, Version, reply};
+use crate::types::Attachment;
+
+use environment::Command;
+pub use environment::Environment;
+
+/// A plugin: what it is called, and what it does for each command.
+pub trait Plugin {
+    /// The executable's name.
+    fn name(&self) -> &'static str;
+
+    /// The versions it speaks.
+    fn versions(&self) -> &'static [Version] {
+        &Version::ALL
+    }
+
+    /// Whether the value of `CNI_IFNAME` means anything to it.
+    fn reads_ifname(&self) -> bool {
+        true
+    }
+
+    /// Makes the attachment.
+    fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added>;
+
+    /// Takes the attachment away; what is missing already is done.
+    fn del(&self, request: &AttachmentRequest<'_>) -> Result<()>;
+
+    /// Compares the attachment with what ADD had made of it.
+    fn check(&self, request: &AttachmentRequest<'_>) -> Result<()>;
+
+    /// Takes away what belongs to the network and to none of `valid`.
+    fn gc(&self, request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()>;
+
+    /// Fails when an ADD can't be served now.
+    fn status(&self, request: &Request<'_>) -> Result<()>;
+}
+
+/// What a call of any command comes with.
+pub struct Request<'a> {
+    /// The configuration.
+    pub config: NetworkConfig<'a>,
+    /// The configuration as it came, for a delegate's stdin.
+    pub stdin: &'a [u8],
+    /// The variables.
+    pub environment: &'a Environment,
+}
+
+impl Request<'_> {
+    /// `CNI_ARGS`, checked (code 4).
+    pub fn args(&self) -> Result<CniArgs> {
+        CniArgs::parse(&self.environment.args)
+    }
+}
+
+/// What ADD, DEL and CHECK come with besides.
+pub struct AttachmentRequest<'a> {
+    /// What every command comes with.
+    pub request: Request<'a>,
+    /// Which attachment.
+    pub attachment: Attachment,
+    /// `CNI_NETNS`; always there on ADD and CHECK.
+    pub netns: Option<PathBuf>,
+}
+
+/// An attachment that was made, and how to unmake it should nobody hear of it.
+pub struct Added {
+    /// What to print.
+    pub result: CniResult,
+    /// Takes everything back; returns what could not be.
+    pub undo: Box<dyn FnOnce() -> Vec<Error>>,
+}
+
+/// Runs `plugin` for this process's environment and stdin.
+pub fn main(plugin: &impl Plugin) -> ExitCode {
+    panic::record_instead_of_printing();
+    let mut asked = Version::LATEST;
+    let outcome = panic::caught(|| run(plugin, &mut asked));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::debug(|| format!("{}: {error}", plugin.name()));
+            // A caller that closed stdout gets the exit status, which is all that is left to give.
+            stdio::print(&reply::print_error(&error, asked)).ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(plugin: &impl Plugin, asked: &mut Version) -> Result<()> {
+    let environment = Environment::read()?;
+    let Some(word) = environment.command.as_deref() else {
+        return stdio::about(plugin.name(), plugin.versions());
+    };
+    let command = Command::find(word)?;
+    command.require(&environment)?;
+    let stdin = stdio::read(command)?;
+    if command == Command::Version {
+        return answer_version(plugin, &stdin);
+    }
+    let text = std::str::from_utf8(&stdin)
+        .map_err(|error| Error::new(Code::Decode, format!("network configuration: {error}")))?;
+    let keys = Object::parse(text, "network configuration")?;
+    log::start(Some(&keys));
+    if let Ok(Some(version)) = keys.string("cniVersion") {
+        *asked = Version::find(&version).unwrap_or(Version::LATEST);
+    }
+    let config = NetworkConfig::parse(keys, plugin.versions())?;
+    command.refuse_below(config.version)?;
+    dispatch(plugin, command, Request { config, stdin: &stdin, environment: &environment })
+}
+
+fn dispatch(plugin: &impl Plugin, command: Command, request: Request<'_>) -> Result<()> {
+    log::debug(|| format!("{}: {command:?} {}", plugin.name(), request.config.name));
+    match command {
+        Command::Add => {
+            let version = request.config.version;
+            let added = plugin.add(&attachment_request(plugin, request)?)?;
+            finish(added, version)
+        }
+        Command::Del => plugin.del(&attachment_request(plugin, request)?),
+        Command::Check => plugin.check(&attachment_request(plugin, request)?),
+        Command::Gc => plugin.gc(&request, &ValidAttachments::parse(&request.config.keys)?),
+        Command::Status => plugin.status(&request),
+        Command::Version => Ok(()),
+    }
+}
+
+/// Prints the result; an attachment that its caller can't learn of is taken back.
+fn finish(added: Added, version: Version) -> Result<()> {
+    let printed = added.result.print(version).and_then(|text| stdio::print(&text));
+    printed.map_err(|error| error.with_undo_failures((added.undo)()))
+}
+
+fn attachment_request<'a>(
+    plugin: &impl Plugin,
+    request: Request<'a>,
+) -> Result<AttachmentRequest<'a>> {
+    let environment = request.environment;
+    let attachment = Attachment {
+        network: request.config.name.clone(),
+        container: environment.container_id.parse()?,
+        // A plugin that does not read the name gets the one interface that every namespace has.
+        ifname: match plugin.reads_ifname() {
+            true => environment.ifname.parse()?,
+            false => "lo".parse()?,
+        },
+    };
+    let netns = environment.netns.clone();
+    Ok(AttachmentRequest { request, attachment, netns })
+}
+
+fn answer_version(plugin: &impl Plugin, stdin: &[u8]) -> Result<()> {
+    // Whatever is not a configuration with a version in it asks for nothing in particular.
+    let text = std::str::from_utf8(stdin).unwrap_or_default();
+    let asked = Object::parse(text, "network configuration")
+        .ok()
+        .and_then(|keys| keys.nonempty("cniVersion").ok().flatten());
+    stdio::print(&reply::print_versions(asked.as_deref(), plugin.versions()))
+}

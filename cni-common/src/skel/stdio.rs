@@ -1,0 +1,64 @@
+//! The three standard streams.
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+
+use super::Command;
+use crate::error::{Code, Error, Result};
+use crate::spec::Version;
+
+/// More than any configuration with its `prevResult` needs.
+const MOST: u64 = 1 << 20;
+/// GC's list names every attachment of a network, some 130 bytes each, twice.
+const MOST_GC: u64 = 32 << 20;
+
+/// Reads stdin to its end; code 5 if that fails, 6 if there is too much of it.
+pub(super) fn read(command: Command) -> Result<Vec<u8>> {
+    let most = if command == Command::Gc { MOST_GC } else { MOST };
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut bytes);
+    match read {
+        Ok(_) if bytes.len() as u64 > most && command != Command::Version => Err(Error::new(
+            Code::Decode,
+            format!("network configuration: more than {most} bytes on stdin"),
+        )),
+        Ok(_) => Ok(bytes),
+        // VERSION needs nothing from stdin.
+        Err(_) if command == Command::Version => Ok(Vec::new()),
+        Err(error) => Err(Error::new(Code::Io, format!("error reading from stdin: {error}"))),
+    }
+}
+
+/// Writes `text` and a newline to stdout.
+///
+/// Not by `std::io::Stdout`, which takes a closed descriptor for a success.
+pub(super) fn print(text: &str) -> Result<()> {
+    let stdout = std::io::stdout();
+    let line = format!("{text}\n");
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        match nix::unistd::write(stdout.as_fd(), rest) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => {
+                return Err(Error::errno(Code::Io, errno).context("write the answer to stdout"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a person sees who types the plugin's name. Callers parse both lines.
+pub(super) fn about(name: &str, versions: &[Version]) -> Result<()> {
+    let versions: Vec<&str> = versions.iter().map(|version| version.as_str()).collect();
+    let text = format!(
+        "CNI {name} plugin v{}\nCNI protocol versions supported: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        versions.join(", ")
+    );
+    std::io::stderr()
+        .write_all(text.as_bytes())
+        .map_err(|error| Error::new(Code::Io, format!("write to stderr: {error}")))
+}

@@ -1,0 +1,81 @@
+//! GC's list of the attachments that still live.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde::Deserialize;
+
+use super::json::Object;
+use crate::error::{Code, Error, Result};
+
+/// The attachments of a network that live; whatever else is recorded of it is stale.
+#[derive(Clone, Debug, Default)]
+pub struct ValidAttachments<'a>(HashSet<(Cow<'a, str>, Cow<'a, str>)>);
+
+/// The specification's key, and the one libcni sends besides.
+const KEYS: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
+
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(rename = "containerID", borrow)]
+    container: Cow<'a, str>,
+    #[serde(borrow)]
+    ifname: Cow<'a, str>,
+}
+
+impl<'a> ValidAttachments<'a> {
+    /// Reads the list. Neither key there is error 7, never "everything is stale".
+    pub fn parse(config: &Object<'a>) -> Result<Self> {
+        let Some(list) = KEYS.iter().find_map(|key| config.value(key)) else {
+            let [key, _] = KEYS;
+            return Err(Error::new(Code::InvalidConfig, format!("{key}: missing")));
+        };
+        let entries: Vec<Entry<'a>> = serde_json::from_str(list.text()).map_err(|error| {
+            let fault = format!("{}: must be a list of {{containerID, ifname}}", list.path());
+            Error::new(Code::InvalidConfig, fault).with_details(error.to_string())
+        })?;
+        Ok(Self(entries.into_iter().map(|entry| (entry.container, entry.ifname)).collect()))
+    }
+
+    /// Whether the attachment lives.
+    pub fn contains(&self, container: &str, ifname: &str) -> bool {
+        self.0.contains(&(Cow::Borrowed(container), Cow::Borrowed(ifname)))
+    }
+
+    /// Whether the container lives with any interface.
+    pub fn contains_container(&self, container: &str) -> bool {
+        self.0.iter().any(|(id, _)| id == container)
+    }
+
+    /// The attachments, as container ID and interface name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(container, ifname)| (container.as_ref(), ifname.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ValidAttachments<'_>> {
+        ValidAttachments::parse(&Object::parse(text, "test").unwrap())
+    }
+
+    #[test]
+    fn either_key_is_taken_and_an_empty_list_is_what_it_says() {
+        for key in KEYS {
+            let text = format!(r#"{{"{key}":[{{"containerID":"a","ifname":"eth0"}}]}}"#);
+            let valid = parse(&text).unwrap();
+            assert!(valid.contains("a", "eth0") && !valid.contains("a", "eth1"));
+            assert_eq!(parse(&format!(r#"{{"{key}":[]}}"#)).unwrap().iter().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_missing_list_is_an_error() {
+        for text in ["{}", r#"{"cni.dev/valid-attachments":null}"#] {
+            assert!(parse(text).unwrap_err().is(Code::InvalidConfig));
+        }
+        assert!(parse(r#"{"cni.dev/valid-attachments":{}}"#).unwrap_err().is(Code::InvalidConfig));
+    }
+}

@@ -1,0 +1,16 @@
+//! The wire: what callers send and what they get, in every version of the specification. Pure.
+
+pub mod args;
+pub mod attachments;
+pub mod config;
+pub mod json;
+pub mod reply;
+pub mod result;
+pub mod version;
+
+pub use args::CniArgs;
+pub use attachments::ValidAttachments;
+pub use config::NetworkConfig;
+pub use json::Object;
+pub use result::{CniResult, Dns, Interface, Ip, Route};
+pub use version::Version;

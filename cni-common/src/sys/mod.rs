@@ -1,0 +1,2 @@
+//! Every effect on the machine: namespaces, links, files, processes. Nothing here knows a
+//! configuration or a plugin.
