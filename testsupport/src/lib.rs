@@ -1,1 +1,34 @@
-//! x
+//! What Causeway's tests stand on: throw-away hosts and containers, and a way to call a plugin.
+//!
+//! - [`Host`]: makes the calling test thread a host of its own (network and mount namespace).
+//! - [`Container`], [`Outside`]: further network namespaces of that host.
+//! - [`Call`], [`Answer`]: one run of a plugin's executable, environment and stdin said in full.
+//! - [`executable`], [`bin_dir`]: where the executables are.
+//! - [`golden`]: a text compared with a file of `testdata/`.
+//! - [`feature`], [`not_run`]: what this kernel lacks, and the tests that could not run for it.
+//!
+//! No plugin depends on this crate; it must never reach a release executable.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "only tests call this crate, and a test fails by panicking"
+)]
+
+mod call;
+mod container;
+mod executable;
+pub mod feature;
+pub mod golden;
+mod host;
+mod namespace;
+mod process;
+
+pub use call::{Answer, Call};
+pub use container::{Container, Outside};
+pub use executable::{bin_dir, executable};
+pub use feature::not_run;
+pub use host::Host;
+pub use process::{Background, Finished};
