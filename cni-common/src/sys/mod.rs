@@ -1,2 +1,19 @@
 //! Every effect on the machine: namespaces, links, files, processes. Nothing here knows a
 //! configuration or a plugin.
+//!
+//! - [`netns`] - opening a network namespace, and doing something inside it
+//! - [`netlink`] - one rtnetlink socket: requests, dumps, notifications
+//! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
+//! - [`sysctl`] - `/proc/sys/net`
+
+pub mod address;
+pub mod bridge_port;
+pub mod link;
+pub mod netlink;
+pub mod netns;
+pub mod pair;
+pub mod route;
+pub mod sysctl;
+
+pub use netlink::Netlink;
+pub use netns::Netns;

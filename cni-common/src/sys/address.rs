@@ -1,0 +1,119 @@
+//! Addresses of links.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::netlink::Netlink;
+use crate::error::{Context, Result};
+
+/// An address of a link as the kernel shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkAddress {
+    /// The address with its prefix length.
+    pub address: IpNetwork,
+    /// Whether it can't be used yet: duplicate address detection still runs, or failed.
+    pub is_tentative: bool,
+    /// Whether duplicate address detection found another holder.
+    pub is_duplicate: bool,
+    /// Whether it is only for its own link.
+    pub is_link_local: bool,
+}
+
+/// Whether an IPv6 address is probed for another holder before it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DuplicateDetection {
+    /// As the kernel is set for the link.
+    AsSet,
+    /// Not at all: usable at once.
+    Skipped,
+}
+
+impl Netlink {
+    /// Gives the link with this index an address.
+    pub fn add_address(
+        &mut self,
+        index: u32,
+        address: IpNetwork,
+        detection: DuplicateDetection,
+    ) -> Result<()> {
+        let mut message = address_message(index, address);
+        if address.is_ipv6() && detection == DuplicateDetection::Skipped {
+            message.header.flags |= AddressHeaderFlags::Nodad;
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Takes an address from the link with this index; `false` if it did not have it.
+    pub fn remove_address(&mut self, index: u32, address: IpNetwork) -> Result<bool> {
+        let message = address_message(index, address);
+        match self.change(RouteNetlinkMessage::DelAddress(message), 0) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The addresses of the link with this index.
+    pub fn list_addresses(&mut self, index: u32) -> Result<Vec<LinkAddress>> {
+        let mut request = AddressMessage::default();
+        request.header.index = index;
+        let answers =
+            self.dump(RouteNetlinkMessage::GetAddress(request)).context("list addresses")?;
+        let found = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewAddress(message) if message.header.index == index => {
+                link_address(&message)
+            }
+            _ => None,
+        });
+        Ok(found.collect())
+    }
+}
+
+fn address_message(index: u32, address: IpNetwork) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = address.prefix();
+    message.header.scope = AddressScope::Universe;
+    message.attributes.push(AddressAttribute::Local(address.ip()));
+    message.attributes.push(AddressAttribute::Address(address.ip()));
+    match address {
+        IpNetwork::V4(v4) => {
+            message.header.family = AddressFamily::Inet;
+            // As `ip address add … brd +`: a broadcast address where the subnet has one.
+            if v4.prefix() < 31 {
+                message.attributes.push(AddressAttribute::Broadcast(v4.broadcast()));
+            }
+        }
+        IpNetwork::V6(_) => message.header.family = AddressFamily::Inet6,
+    }
+    message
+}
+
+fn link_address(message: &AddressMessage) -> Option<LinkAddress> {
+    let mut address = None;
+    let mut local = None;
+    let mut flags = AddressFlags::empty();
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Address(ip) => address = Some(*ip),
+            AddressAttribute::Local(ip) => local = Some(*ip),
+            AddressAttribute::Flags(found) => flags = *found,
+            _ => {}
+        }
+    }
+    // On a point-to-point link the two differ and the local one is the link's own.
+    let ip: IpAddr = local.or(address)?;
+    Some(LinkAddress {
+        address: IpNetwork::new(ip, message.header.prefix_len).ok()?,
+        is_tentative: flags.contains(AddressFlags::Tentative),
+        is_duplicate: flags.contains(AddressFlags::Dadfailed),
+        is_link_local: message.header.scope == AddressScope::Link,
+    })
+}

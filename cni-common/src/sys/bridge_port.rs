@@ -1,0 +1,107 @@
+//! What a bridge keeps for each of its ports: flags and VLANs.
+
+use netlink_packet_route::link::{
+    AfSpecBridge, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridgePort, InfoPortData, InfoPortKind,
+    LinkAttribute, LinkExtentMask, LinkMessage,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::{LinkMessageBuilder, LinkUnspec};
+
+use super::link::PortFlags;
+use super::netlink::Netlink;
+use crate::error::Result;
+use crate::types::VlanId;
+
+/// VLANs of a port, from `first` to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VlanRange {
+    /// The lowest.
+    pub first: VlanId,
+    /// The highest; the same as `first` for a single one.
+    pub last: VlanId,
+    /// How frames of them pass.
+    pub kind: VlanKind,
+}
+
+/// How frames of a VLAN pass a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VlanKind {
+    /// With their tag.
+    Tagged,
+    /// Without a tag, both ways: the port's own VLAN (PVID).
+    Access,
+}
+
+impl Netlink {
+    /// Sets the flags of the port with this index.
+    pub fn set_port_flags(&mut self, index: u32, flags: PortFlags) -> Result<()> {
+        let mut infos = Vec::new();
+        if flags.hairpin {
+            infos.push(InfoBridgePort::HairpinMode(true));
+        }
+        if flags.isolated {
+            infos.push(InfoBridgePort::Isolated(true));
+        }
+        let change = LinkMessageBuilder::<LinkUnspec>::new()
+            .index(index)
+            .set_port_kind(InfoPortKind::Bridge)
+            .set_port_data(InfoPortData::BridgePort(infos))
+            .build();
+        self.change(RouteNetlinkMessage::NewLink(change), 0)
+    }
+
+    /// Lets the VLANs of `range` pass the port with this index.
+    pub fn add_port_vlans(&mut self, index: u32, range: VlanRange) -> Result<()> {
+        self.change(RouteNetlinkMessage::SetLink(vlans(index, range)), 0)
+    }
+
+    /// Lets the VLANs of `range` pass the port no more.
+    pub fn remove_port_vlans(&mut self, index: u32, range: VlanRange) -> Result<()> {
+        self.change(RouteNetlinkMessage::DelLink(vlans(index, range)), 0)
+    }
+
+    /// The VLANs of every port of the bridges here, by the port's index.
+    pub fn list_port_vlans(&mut self) -> Result<Vec<(u32, Vec<BridgeVlanInfo>)>> {
+        let mut request = LinkMessage::default();
+        request.header.interface_family = AddressFamily::Bridge;
+        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::Brvlan]));
+        let answers = self.dump(RouteNetlinkMessage::GetLink(request))?;
+        Ok(answers.into_iter().filter_map(port_vlans).collect())
+    }
+}
+
+fn port_vlans(answer: RouteNetlinkMessage) -> Option<(u32, Vec<BridgeVlanInfo>)> {
+    let RouteNetlinkMessage::NewLink(message) = answer else { return None };
+    let mut found = Vec::new();
+    for attribute in message.attributes {
+        if let LinkAttribute::AfSpecBridge(specs) = attribute {
+            found.extend(specs.into_iter().filter_map(|spec| match spec {
+                AfSpecBridge::VlanInfo(info) => Some(info),
+                _ => None,
+            }));
+        }
+    }
+    Some((message.header.index, found))
+}
+
+fn vlans(index: u32, range: VlanRange) -> LinkMessage {
+    let flags = match range.kind {
+        VlanKind::Tagged => BridgeVlanInfoFlags::empty(),
+        VlanKind::Access => BridgeVlanInfoFlags::Pvid | BridgeVlanInfoFlags::Untagged,
+    };
+    let info =
+        |vid: VlanId, flags| AfSpecBridge::VlanInfo(BridgeVlanInfo { flags, vid: vid.get() });
+    let infos = if range.first == range.last {
+        vec![info(range.first, flags)]
+    } else {
+        vec![
+            info(range.first, flags | BridgeVlanInfoFlags::RangeBegin),
+            info(range.last, flags | BridgeVlanInfoFlags::RangeEnd),
+        ]
+    };
+    let mut message = LinkMessage::default();
+    message.header.interface_family = AddressFamily::Bridge;
+    message.header.index = index;
+    message.attributes.push(LinkAttribute::AfSpecBridge(infos));
+    message
+}

@@ -1,0 +1,205 @@
+//! Links: what is asked of them and changed on them, whatever their kind.
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, LinkAttribute, LinkExtentMask,
+    LinkFlags, LinkInfo, LinkMessage, State,
+};
+use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec};
+
+use super::netlink::Netlink;
+use crate::error::{Code, Context, Error, Result};
+use crate::types::Mac;
+
+/// A link as the kernel shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Its index in its namespace.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its Ethernet address.
+    pub mac: Option<Mac>,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// What kind of virtual link it is (`bridge`, `veth`); empty for a physical one.
+    pub kind: String,
+    /// The index of the bridge it is a port of.
+    pub master: Option<u32>,
+    /// The index of its peer, in the peer's namespace.
+    pub peer: Option<u32>,
+    /// What an administrator wrote on it.
+    pub alias: String,
+    /// Whether it is to be up.
+    pub is_up: bool,
+    /// Whether it can pass traffic (`operstate` is up).
+    pub is_operational: bool,
+    /// Whether it was set to take every frame.
+    pub is_promiscuous: bool,
+    /// Its `IFLA_LINK_NETNSID`, when its peer is in another namespace.
+    pub peer_netns_id: Option<i32>,
+    /// Of a bridge: whether it filters VLANs.
+    pub vlan_filtering: bool,
+    /// Of a bridge's port: its flags.
+    pub port: PortFlags,
+}
+
+/// Flags of a bridge's port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortFlags {
+    /// Frames may go back out of the port they came in by.
+    pub hairpin: bool,
+    /// No frames to or from other isolated ports.
+    pub isolated: bool,
+}
+
+/// A bridge to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewBridge<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its address, given explicitly so that it is not that of the lowest port.
+    pub mac: Mac,
+    /// Its MTU; `None` leaves it to the kernel.
+    pub mtu: Option<u32>,
+    /// Whether it filters VLANs; only asked for when it does, as not every kernel can.
+    pub vlan_filtering: bool,
+    /// Whether it has no VLAN of its own on new ports.
+    pub no_default_vlan: bool,
+}
+
+impl Netlink {
+    /// The link of this name, if there is one.
+    pub fn find_link(&mut self, name: &str) -> Result<Option<Link>> {
+        let request = LinkMessageBuilder::<LinkUnspec>::new().name(name).build();
+        self.get_link(request).with_context(|| format!("look up link {name:?}"))
+    }
+
+    /// The link with this index, if there is one.
+    pub fn find_link_by_index(&mut self, index: u32) -> Result<Option<Link>> {
+        let request = LinkMessageBuilder::<LinkUnspec>::new().index(index).build();
+        self.get_link(request).with_context(|| format!("look up link {index}"))
+    }
+
+    fn get_link(&mut self, mut request: LinkMessage) -> Result<Option<Link>> {
+        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        match self.get(RouteNetlinkMessage::GetLink(request)) {
+            Ok(RouteNetlinkMessage::NewLink(message)) => Ok(Some(Link::from(message))),
+            Ok(_) => Err(Error::new(Code::Kernel, "the netlink answer is not a link")),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All links of `kind`, or only those that are ports of `master`.
+    pub fn list_links(&mut self, kind: InfoKind, master: Option<u32>) -> Result<Vec<Link>> {
+        let wanted = kind.to_string();
+        let mut request = LinkMessage::default();
+        request.attributes = vec![
+            LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
+        ];
+        request.attributes.extend(master.map(LinkAttribute::Controller));
+        let answers = self.dump(RouteNetlinkMessage::GetLink(request)).context("list links")?;
+        let links = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => Some(Link::from(message)),
+            _ => None,
+        });
+        // A kernel that does not filter sends them all.
+        let is_wanted = |link: &Link| {
+            link.kind == wanted && master.is_none_or(|master| link.master == Some(master))
+        };
+        Ok(links.filter(is_wanted).collect())
+    }
+
+    /// Makes a bridge, up.
+    pub fn create_bridge(&mut self, bridge: &NewBridge<'_>) -> Result<()> {
+        let mut builder = LinkBridge::new(bridge.name).address(bridge.mac.octets().to_vec()).up();
+        if let Some(mtu) = bridge.mtu {
+            builder = builder.mtu(mtu);
+        }
+        if bridge.vlan_filtering {
+            builder = builder.append_info_data(InfoBridge::VlanFiltering(true));
+        }
+        if bridge.no_default_vlan {
+            builder = builder.append_info_data(InfoBridge::VlanDefaultPvid(0));
+        }
+        let request = RouteNetlinkMessage::NewLink(builder.build());
+        self.change(request, NLM_F_CREATE | NLM_F_EXCL)
+            .with_context(|| format!("create bridge {:?}", bridge.name))
+    }
+
+    /// Changes what `change` says of a link, named by index or name in it.
+    pub fn set_link(&mut self, change: LinkMessageBuilder<LinkUnspec>) -> Result<()> {
+        self.change(RouteNetlinkMessage::SetLink(change.build()), 0)
+    }
+
+    /// Removes the link of this name; `false` if there was none.
+    pub fn remove_link(&mut self, name: &str) -> Result<bool> {
+        let request = LinkMessageBuilder::<LinkUnspec>::new().name(name).build();
+        match self.change(RouteNetlinkMessage::DelLink(request), 0) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.context(format!("delete link {name:?}"))),
+        }
+    }
+}
+
+impl From<LinkMessage> for Link {
+    fn from(message: LinkMessage) -> Self {
+        let flags = message.header.flags;
+        let mut link = Self {
+            index: message.header.index,
+            is_up: flags.contains(LinkFlags::Up),
+            is_promiscuous: flags.contains(LinkFlags::Promisc),
+            ..Self::default()
+        };
+        for attribute in message.attributes {
+            link.take(attribute);
+        }
+        link
+    }
+}
+
+impl Link {
+    fn take(&mut self, attribute: LinkAttribute) {
+        match attribute {
+            LinkAttribute::IfName(name) => self.name = name,
+            LinkAttribute::Address(octets) => {
+                self.mac = <[u8; 6]>::try_from(octets).ok().map(Mac::new);
+            }
+            LinkAttribute::Mtu(mtu) => self.mtu = mtu,
+            LinkAttribute::Controller(index) => self.master = Some(index),
+            LinkAttribute::Link(index) => self.peer = Some(index),
+            LinkAttribute::LinkNetNsId(id) => self.peer_netns_id = Some(id),
+            LinkAttribute::IfAlias(alias) => self.alias = alias,
+            LinkAttribute::OperState(state) => self.is_operational = state == State::Up,
+            LinkAttribute::LinkInfo(infos) => {
+                infos.into_iter().for_each(|info| self.take_info(info))
+            }
+            _ => {}
+        }
+    }
+
+    fn take_info(&mut self, info: LinkInfo) {
+        match info {
+            LinkInfo::Kind(kind) => self.kind = kind.to_string(),
+            LinkInfo::Data(InfoData::Bridge(infos)) => {
+                self.vlan_filtering = infos.contains(&InfoBridge::VlanFiltering(true));
+            }
+            LinkInfo::PortData(InfoPortData::BridgePort(infos)) => {
+                self.port = PortFlags {
+                    hairpin: infos.contains(&InfoBridgePort::HairpinMode(true)),
+                    isolated: infos.contains(&InfoBridgePort::Isolated(true)),
+                };
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether it is a bridge.
+    pub fn is_bridge(&self) -> bool {
+        self.kind == "bridge"
+    }
+}

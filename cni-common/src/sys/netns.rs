@@ -1,0 +1,101 @@
+//! Network namespaces: opening one by any path callers use, and working inside it.
+//!
+//! The thread that calls never changes its own namespace: work inside another one is done by a
+//! short-lived thread that entered it. A socket opened there stays there.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, setns};
+
+use super::netlink::Netlink;
+use crate::error::{Code, Context, Error, Result};
+
+/// An open network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`, or a bind mount anywhere.
+#[derive(Debug)]
+pub struct Netns {
+    file: File,
+    path: PathBuf,
+}
+
+impl Netns {
+    /// Opens the namespace at `path` and a netlink socket inside it.
+    ///
+    /// Code 8 when there is nothing, when it is no network namespace, or when it is the calling
+    /// process's own and `may_be_own` is not set.
+    pub fn open(path: &Path, own: OwnNetns) -> Result<(Self, Netlink)> {
+        let fault = |error: Error| {
+            error.with_code(Code::InvalidNetns).context(format!("netns {:?}", path.display()))
+        };
+        // Non-blocking, because a FIFO by that name would never answer.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits())
+            .open(path)
+            .map_err(|error| fault(Error::io("open", path, &error)))?;
+        let netns = Self { file, path: path.to_owned() };
+        if own == OwnNetns::Refused && netns.is_own()? {
+            return Err(Error::new(
+                Code::InvalidNetns,
+                "plugin's netns and netns from CNI_NETNS should not be the same",
+            )
+            .with_details(format!("CNI_NETNS={}", path.display())));
+        }
+        let netlink = netns.run(Netlink::open).map_err(fault)??;
+        Ok((netns, netlink))
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The descriptor, for netlink attributes that name a namespace.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether it is the namespace of this process.
+    fn is_own(&self) -> Result<bool> {
+        let own_path = Path::new("/proc/self/ns/net");
+        let own =
+            std::fs::metadata(own_path).map_err(|error| Error::io("look up", own_path, &error))?;
+        let given =
+            self.file.metadata().map_err(|error| Error::io("look up", &self.path, &error))?;
+        Ok((own.dev(), own.ino()) == (given.dev(), given.ino()))
+    }
+
+    /// Does `work` inside the namespace, in a thread of its own.
+    ///
+    /// Fails when the namespace can't be entered; a panic in `work` goes on in the caller.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        std::thread::scope(|scope| {
+            let inside = || -> Result<T> {
+                setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
+                    Errno::EINVAL => {
+                        Error::errno(Code::InvalidNetns, errno).context("not a network namespace")
+                    }
+                    _ => Error::errno(Code::InvalidNetns, errno).context("enter the namespace"),
+                })?;
+                Ok(work())
+            };
+            let thread = std::thread::Builder::new()
+                .spawn_scoped(scope, inside)
+                .map_err(|error| Error::new(Code::Io, format!("start a thread: {error}")))?;
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+        .with_context(|| format!("netns {:?}", self.path.display()))
+    }
+}
+
+/// Whether `CNI_NETNS` may name the namespace the plugin itself runs in (`CNI_NETNS_OVERRIDE`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnNetns {
+    /// It may.
+    Allowed,
+    /// It may not: code 8.
+    Refused,
+}

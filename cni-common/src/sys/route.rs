@@ -1,0 +1,181 @@
+//! Routes of a namespace.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol,
+    RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::netlink::Netlink;
+use crate::error::{Context, Result};
+
+/// The main routing table.
+const MAIN: u32 = 254;
+
+/// A route through one link, with none, one or several gateways (ECMP).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkRoute {
+    /// Where to; the host part is zero.
+    pub dst: IpNetwork,
+    /// By which gateways; none: the destination is on the link.
+    pub gateways: Vec<IpAddr>,
+    /// Path MTU in bytes.
+    pub mtu: Option<u32>,
+    /// TCP maximum segment size to advertise, in bytes.
+    pub advmss: Option<u32>,
+    /// Priority (metric); lower is preferred.
+    pub priority: Option<u32>,
+    /// Routing table; `None` is the main one.
+    pub table: Option<u32>,
+    /// Scope; `None` is global with a gateway, link without.
+    pub scope: Option<u8>,
+}
+
+impl Netlink {
+    /// Adds a route through the link with this index. `EEXIST` if the namespace has it.
+    pub fn add_route(&mut self, index: u32, route: &LinkRoute) -> Result<()> {
+        let message = route_message(index, route);
+        self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// The routes through the link with this index, of all tables, without those the kernel made
+    /// for the link's own addresses.
+    pub fn list_routes(&mut self, index: u32) -> Result<Vec<LinkRoute>> {
+        let mut found = Vec::new();
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let mut request = RouteMessage::default();
+            request.header.address_family = family;
+            let answers =
+                self.dump(RouteNetlinkMessage::GetRoute(request)).context("list routes")?;
+            found.extend(answers.into_iter().filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewRoute(message) => link_route(&message, index),
+                _ => None,
+            }));
+        }
+        Ok(found)
+    }
+}
+
+fn route_message(index: u32, route: &LinkRoute) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(route.dst.is_ipv4());
+    message.header.destination_prefix_length = route.dst.prefix();
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.kind = RouteType::Unicast;
+    message.header.scope = match route.scope {
+        Some(scope) => RouteScope::from(scope),
+        None if route.gateways.is_empty() && route.dst.is_ipv4() => RouteScope::Link,
+        None => RouteScope::Universe,
+    };
+    let table = route.table.unwrap_or(MAIN);
+    // Tables above 255 go into the attribute alone.
+    message.header.table = u8::try_from(table).unwrap_or_default();
+    let attributes = &mut message.attributes;
+    attributes.push(RouteAttribute::Table(table));
+    if route.dst.prefix() > 0 {
+        attributes.push(RouteAttribute::Destination(RouteAddress::from(route.dst.ip())));
+    }
+    match route.gateways.as_slice() {
+        [] => attributes.push(RouteAttribute::Oif(index)),
+        [only] => {
+            attributes.push(RouteAttribute::Oif(index));
+            attributes.push(RouteAttribute::Gateway(RouteAddress::from(*only)));
+        }
+        several => {
+            let hops = several.iter().map(|gateway| next_hop(index, *gateway)).collect();
+            attributes.push(RouteAttribute::MultiPath(hops));
+        }
+    }
+    attributes.extend(route.priority.map(RouteAttribute::Priority));
+    let metrics: Vec<RouteMetric> =
+        [route.mtu.map(RouteMetric::Mtu), route.advmss.map(RouteMetric::Advmss)]
+            .into_iter()
+            .flatten()
+            .collect();
+    if !metrics.is_empty() {
+        attributes.push(RouteAttribute::Metrics(metrics));
+    }
+    message
+}
+
+fn family(is_ipv4: bool) -> AddressFamily {
+    if is_ipv4 { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+fn next_hop(index: u32, gateway: IpAddr) -> RouteNextHop {
+    let mut hop = RouteNextHop::default();
+    hop.interface_index = index;
+    hop.attributes.push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
+    hop
+}
+
+/// Reads a route of the kernel's, if any way of it leads through `index`.
+fn link_route(message: &RouteMessage, index: u32) -> Option<LinkRoute> {
+    let is_ipv4 = message.header.address_family == AddressFamily::Inet;
+    let is_ours = message.header.kind == RouteType::Unicast
+        && message.header.protocol != RouteProtocol::Kernel;
+    if !is_ours {
+        return None;
+    }
+    let mut dst: IpAddr = if is_ipv4 { [0; 4].into() } else { [0; 16].into() };
+    let mut oif = None;
+    let mut route = LinkRoute {
+        dst: IpNetwork::new(dst, 0).ok()?,
+        gateways: Vec::new(),
+        mtu: None,
+        advmss: None,
+        priority: None,
+        table: Some(u32::from(message.header.table)),
+        scope: Some(u8::from(message.header.scope)),
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(address) => dst = ip(address)?,
+            RouteAttribute::Gateway(address) => route.gateways.push(ip(address)?),
+            RouteAttribute::Oif(found) => oif = Some(*found),
+            RouteAttribute::Priority(priority) => route.priority = Some(*priority),
+            RouteAttribute::Table(table) => route.table = Some(*table),
+            RouteAttribute::Metrics(metrics) => take_metrics(&mut route, metrics),
+            RouteAttribute::MultiPath(hops) => {
+                let ours = hops.iter().filter(|hop| hop.interface_index == index);
+                let before = route.gateways.len();
+                route.gateways.extend(ours.filter_map(hop_gateway));
+                if route.gateways.len() > before {
+                    oif = Some(index);
+                }
+            }
+            _ => {}
+        }
+    }
+    route.dst = IpNetwork::new(dst, message.header.destination_prefix_length).ok()?;
+    (oif == Some(index)).then_some(route)
+}
+
+fn take_metrics(route: &mut LinkRoute, metrics: &[RouteMetric]) {
+    for metric in metrics {
+        match metric {
+            RouteMetric::Mtu(mtu) => route.mtu = Some(*mtu),
+            RouteMetric::Advmss(advmss) => route.advmss = Some(*advmss),
+            _ => {}
+        }
+    }
+}
+
+fn hop_gateway(hop: &RouteNextHop) -> Option<IpAddr> {
+    hop.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(address) => ip(address),
+        _ => None,
+    })
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}
