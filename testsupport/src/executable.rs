@@ -9,7 +9,11 @@ pub fn bin_dir() -> PathBuf {
     if let Some(dir) = env::var_os("CNI_BIN_DIR") {
         return PathBuf::from(dir);
     }
-    // A test program is <profile>/deps/<name>-<hash>, an example's <profile>/examples/<name>.
+    profile_dir()
+}
+
+/// Where cargo puts what it builds: the test program is `<profile>/deps/<name>-<hash>`.
+fn profile_dir() -> PathBuf {
     let test = env::current_exe().expect("the path of this test program");
     let profile = test.parent().and_then(|deps| deps.parent());
     profile.expect("a test program lies in a folder of cargo's").to_owned()
@@ -20,7 +24,18 @@ pub fn bin_dir() -> PathBuf {
 /// # Panics
 /// When it is not there.
 pub fn executable(name: &str) -> PathBuf {
-    let path = bin_dir().join(name);
+    present(bin_dir().join(name))
+}
+
+/// The path of an example program of the package under test, which cargo builds with its tests.
+///
+/// # Panics
+/// When it is not there.
+pub fn example(name: &str) -> PathBuf {
+    present(profile_dir().join("examples").join(name))
+}
+
+fn present(path: PathBuf) -> PathBuf {
     assert!(
         path.is_file(),
         "{} is not there: run scripts/test, or `cargo build --workspace` before `cargo test`",

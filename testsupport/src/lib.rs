@@ -3,7 +3,7 @@
 //! - [`Host`]: makes the calling test thread a host of its own (network and mount namespace).
 //! - [`Container`], [`Outside`]: further network namespaces of that host.
 //! - [`Call`], [`Answer`]: one run of a plugin's executable, environment and stdin said in full.
-//! - [`executable`], [`bin_dir`]: where the executables are.
+//! - [`executable`], [`example`], [`bin_dir`]: where the executables are.
 //! - [`golden`]: a text compared with a file of `testdata/`.
 //! - [`feature`], [`not_run`]: what this kernel lacks, and the tests that could not run for it.
 //!
@@ -28,7 +28,7 @@ mod process;
 
 pub use call::{Answer, Call};
 pub use container::{Container, Outside};
-pub use executable::{bin_dir, executable};
+pub use executable::{bin_dir, example, executable};
 pub use feature::not_run;
 pub use host::Host;
 pub use process::{Background, Finished};
