@@ -1,2 +1,146 @@
-//! x
-fn main() {}
+//! The plugin `loopback`: brings a container's `lo` up and says which addresses it then has.
+//!
+//! `lo` is the same interface for every caller, and runtimes call this plugin beside the network's
+//! own ones on the same namespace: so it is changed in nothing but being up, and neither the value of
+//! `CNI_IFNAME`, nor `CNI_ARGS`, nor `CNI_PATH` is looked at.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use cni_common::skel::{self, Added, AttachmentRequest, Plugin, Request};
+use cni_common::spec::{CniResult, Interface, Ip, ValidAttachments};
+use cni_common::sys::link::Link;
+use cni_common::sys::netns::OwnNetns;
+use cni_common::sys::{Netlink, Netns};
+use cni_common::{Code, Context, Error, Result};
+use nix::errno::Errno;
+use rtnetlink::LinkUnspec;
+
+fn main() -> ExitCode {
+    skel::main(&Loopback)
+}
+
+struct Loopback;
+
+impl Plugin for Loopback {
+    fn name(&self) -> &'static str {
+        "loopback"
+    }
+
+    fn reads_ifname(&self) -> bool {
+        false
+    }
+
+    fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
+        let previous = request.request.config.prev_result()?;
+        let netns = open_netns(request)?;
+        let mut netlink = netns.netlink;
+        let lo = find_lo(&mut netlink)?;
+        // Also when it is up: a caller that is just setting it up has its addresses only when the
+        // kernel is through with that, and this waits for it.
+        set_up(&mut netlink, &lo)?;
+        match result_of(&mut netlink, &lo, &netns.path) {
+            Ok(own) => Ok(Added {
+                // A plugin before this one said what the attachment is: that stands.
+                result: previous.unwrap_or(own),
+                undo: Box::new(move || restore(&mut netlink, &lo)),
+            }),
+            Err(error) => Err(error.with_undo_failures(restore(&mut netlink, &lo))),
+        }
+    }
+
+    fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {
+        let mut netlink = match open_netns(request) {
+            Ok(netns) => netns.netlink,
+            // No namespace, no lo: what DEL is to bring about is so already.
+            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let lo = find_lo(&mut netlink)?;
+        set_down(&mut netlink, &lo)
+    }
+
+    fn check(&self, request: &AttachmentRequest<'_>) -> Result<()> {
+        let lo = find_lo(&mut open_netns(request)?.netlink)?;
+        match lo.is_up {
+            true => Ok(()),
+            false => Err(Error::new(Code::CheckFailed, "loopback interface is down")),
+        }
+    }
+
+    fn gc(&self, _: &Request<'_>, _: &ValidAttachments<'_>) -> Result<()> {
+        // Nothing of an attachment lies outside its container's namespace.
+        Ok(())
+    }
+
+    fn status(&self, _: &Request<'_>) -> Result<()> {
+        // Every kernel with namespaces gives each of them its lo.
+        Ok(())
+    }
+}
+
+/// The container's namespace: its path as the caller wrote it, and a socket inside.
+struct Inside {
+    path: String,
+    netlink: Netlink,
+}
+
+fn open_netns(request: &AttachmentRequest<'_>) -> Result<Inside> {
+    // Absent only on DEL; an empty path names nothing.
+    let path = request.netns.as_deref().unwrap_or(Path::new(""));
+    let own = match request.request.environment.netns_override {
+        true => OwnNetns::Allowed,
+        false => OwnNetns::Refused,
+    };
+    let (_netns, netlink) = Netns::open(path, own)?;
+    Ok(Inside { path: path.to_string_lossy().into_owned(), netlink })
+}
+
+/// Whether opening the namespace failed because there is none by that path: nothing at all, or the
+/// plain file that is left when a namespace's mount is taken away.
+fn is_gone(error: &Error) -> bool {
+    let no_namespace = matches!(error.raw_errno(), Some(Errno::EINVAL | Errno::ENOTDIR));
+    error.is(Code::InvalidNetns) && (error.is_not_found() || no_namespace)
+}
+
+fn find_lo(netlink: &mut Netlink) -> Result<Link> {
+    let found = netlink.find_link("lo")?;
+    found.ok_or_else(|| Error::new(Code::InvalidNetns, "the namespace has no interface \"lo\""))
+}
+
+fn set_up(netlink: &mut Netlink, lo: &Link) -> Result<()> {
+    netlink.set_link(LinkUnspec::new_with_index(lo.index).up()).context("set \"lo\" up")
+}
+
+fn set_down(netlink: &mut Netlink, lo: &Link) -> Result<()> {
+    netlink.set_link(LinkUnspec::new_with_index(lo.index).down()).context("set \"lo\" down")
+}
+
+/// Takes ADD back: `lo` as it was found.
+fn restore(netlink: &mut Netlink, found: &Link) -> Vec<Error> {
+    let outcome = if found.is_up { Ok(()) } else { set_down(netlink, found) };
+    outcome.err().into_iter().collect()
+}
+
+/// What `lo` is now that it is up. Which addresses that gave it is the kernel's to say: there is
+/// no ::1 where IPv6 is off.
+fn result_of(netlink: &mut Netlink, lo: &Link, sandbox: &str) -> Result<CniResult> {
+    let addresses = netlink.list_addresses(lo.index)?;
+    // Others that someone put on lo are not this plugin's to report.
+    let loopback = addresses.into_iter().map(|found| found.address);
+    let ips = loopback.filter(|address| address.ip().is_loopback()).map(|address| Ip {
+        interface: Some(0),
+        address,
+        gateway: None,
+    });
+    Ok(CniResult {
+        interfaces: vec![Interface {
+            name: lo.name.clone(),
+            mac: "00:00:00:00:00:00".to_owned(),
+            sandbox: sandbox.to_owned(),
+            ..Interface::default()
+        }],
+        ips: ips.collect(),
+        ..CniResult::default()
+    })
+}
