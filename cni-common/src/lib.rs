@@ -11,11 +11,13 @@
 //!
 //! No logic lives in this file.
 
+pub mod delegate;
 pub mod error;
 pub mod log;
 pub mod skel;
 pub mod spec;
 pub mod sys;
 pub mod types;
+pub mod undo;
 
 pub use error::{Code, Context, Error, Result};
