@@ -33,23 +33,24 @@ const MOST_OUTPUT: usize = 1 << 20;
 const SHOWN: usize = 200;
 
 /// A delegate that was found, for calls about one request.
-pub struct Delegate<'a> {
+pub struct Delegate {
     name: String,
     program: PathBuf,
-    request: &'a Request<'a>,
+    stdin: Vec<u8>,
+    version: Version,
     runtime: Runtime,
 }
 
 /// A delegate that is running.
-pub struct Running<'a, 'b> {
-    delegate: &'b Delegate<'a>,
+pub struct Running<'a> {
+    delegate: &'a Delegate,
     child: Child,
     stdout: ChildStdout,
 }
 
-impl<'a> Delegate<'a> {
+impl Delegate {
     /// Looks `name` up in `CNI_PATH`: the first directory that has a file of that name.
-    pub fn find(name: &str, request: &'a Request<'a>) -> Result<Self> {
+    pub fn find(name: &str, request: &Request<'_>) -> Result<Self> {
         if name.contains(['/', '\0']) || matches!(name, "" | "." | "..") {
             return Err(Error::new(
                 Code::InvalidConfig,
@@ -74,11 +75,17 @@ impl<'a> Delegate<'a> {
             .enable_all()
             .build()
             .map_err(|error| Error::new(Code::Io, format!("start an event loop: {error}")))?;
-        Ok(Self { name: name.to_owned(), program, request, runtime })
+        Ok(Self {
+            name: name.to_owned(),
+            program,
+            stdin: request.stdin.to_vec(),
+            version: request.config.version,
+            runtime,
+        })
     }
 
     /// Starts an ADD; other work can be done until its result is fetched.
-    pub fn start_add(&self) -> Result<Running<'a, '_>> {
+    pub fn start_add(&self) -> Result<Running<'_>> {
         self.start("ADD")
     }
 
@@ -87,9 +94,9 @@ impl<'a> Delegate<'a> {
         self.start(command)?.outcome().map(|_stdout| ())
     }
 
-    fn start(&self, command: &str) -> Result<Running<'a, '_>> {
+    fn start(&self, command: &str) -> Result<Running<'_>> {
         log::debug(|| format!("{command} {}", self.program.display()));
-        let stdin = stdin_file(self.request.stdin).context("prepare a delegate's stdin")?;
+        let stdin = stdin_file(&self.stdin).context("prepare a delegate's stdin")?;
         let _in_runtime = self.runtime.enter();
         let spawned = Command::new(&self.program)
             .env("CNI_COMMAND", command)
@@ -132,14 +139,14 @@ impl<'a> Delegate<'a> {
     }
 }
 
-impl Running<'_, '_> {
+impl Running<'_> {
     /// Waits for an ADD's result.
     pub fn result(self) -> Result<CniResult> {
         let delegate = self.delegate;
         let stdout = self.outcome()?;
         let parsed = std::str::from_utf8(&stdout)
             .map_err(|error| Error::new(Code::Delegate, error.to_string()))
-            .and_then(|text| parse_result(text, delegate.request.config.version));
+            .and_then(|text| parse_result(text, delegate.version));
         parsed.map_err(|error| {
             delegate
                 .fault(format!("printed no result; {}", shown(&stdout)))

@@ -37,6 +37,9 @@ pub trait Plugin {
     /// Makes the attachment.
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added>;
 
+    /// Called when the caller has been told of an ADD, which from then on is one that was made.
+    fn settled(&self, _request: &AttachmentRequest<'_>) {}
+
     /// Takes the attachment away; what is missing already is done.
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()>;
 
@@ -129,8 +132,10 @@ fn dispatch(plugin: &impl Plugin, command: Command, request: Request<'_>) -> Res
     match command {
         Command::Add => {
             let version = request.config.version;
-            let added = plugin.add(&attachment_request(plugin, request)?)?;
-            finish(added, version)
+            let request = attachment_request(plugin, request)?;
+            print_or_undo(plugin.add(&request)?, version)?;
+            plugin.settled(&request);
+            Ok(())
         }
         Command::Del => plugin.del(&attachment_request(plugin, request)?),
         Command::Check => plugin.check(&attachment_request(plugin, request)?),
@@ -141,7 +146,7 @@ fn dispatch(plugin: &impl Plugin, command: Command, request: Request<'_>) -> Res
 }
 
 /// Prints the result; an attachment that its caller can't learn of is taken back.
-fn finish(added: Added, version: Version) -> Result<()> {
+fn print_or_undo(added: Added, version: Version) -> Result<()> {
     let printed = added.result.print(version).and_then(|text| stdio::print(&text));
     printed.map_err(|error| error.with_undo_failures((added.undo)()))
 }

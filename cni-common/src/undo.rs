@@ -19,6 +19,11 @@ impl<S> Journal<S> {
         self.0.push(step);
     }
 
+    /// The steps noted so far, the first one first.
+    pub fn steps(&self) -> impl Iterator<Item = &S> {
+        self.0.iter()
+    }
+
     /// Takes everything back by `undo`. No failure stops the rest; all failures are returned.
     pub fn take_back(&mut self, mut undo: impl FnMut(S) -> Result<()>) -> Vec<Error> {
         let mut failures = Vec::new();

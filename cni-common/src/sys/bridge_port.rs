@@ -7,9 +7,9 @@ use netlink_packet_route::link::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
-use super::link::PortFlags;
+use super::link::{Link, PortFlags};
 use super::netlink::Netlink;
-use crate::error::Result;
+use crate::error::{Context, Result};
 use crate::types::VlanId;
 
 /// VLANs of a port, from `first` to `last`.
@@ -33,8 +33,8 @@ pub enum VlanKind {
 }
 
 impl Netlink {
-    /// Sets the flags of the port with this index.
-    pub fn set_port_flags(&mut self, index: u32, flags: PortFlags) -> Result<()> {
+    /// Writes an alias on the port of this name and sets its flags, in one message.
+    pub fn mark_port(&mut self, name: &str, alias: &str, flags: PortFlags) -> Result<()> {
         let mut infos = Vec::new();
         if flags.hairpin {
             infos.push(InfoBridgePort::HairpinMode(true));
@@ -42,12 +42,29 @@ impl Netlink {
         if flags.isolated {
             infos.push(InfoBridgePort::Isolated(true));
         }
-        let change = LinkMessageBuilder::<LinkUnspec>::new()
-            .index(index)
-            .set_port_kind(InfoPortKind::Bridge)
-            .set_port_data(InfoPortData::BridgePort(infos))
-            .build();
-        self.change(RouteNetlinkMessage::NewLink(change), 0)
+        let mut change = LinkMessageBuilder::<LinkUnspec>::new().name(name).alias(alias);
+        if !infos.is_empty() {
+            change = change
+                .set_port_kind(InfoPortKind::Bridge)
+                .set_port_data(InfoPortData::BridgePort(infos));
+        }
+        self.change(RouteNetlinkMessage::NewLink(change.build()), 0)
+    }
+
+    /// The names of the ports of the bridge with this index.
+    pub fn list_ports(&mut self, index: u32) -> Result<Vec<String>> {
+        let mut request = LinkMessage::default();
+        request.attributes = vec![
+            LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]),
+            LinkAttribute::Controller(index),
+        ];
+        let answers = self.dump(RouteNetlinkMessage::GetLink(request)).context("list ports")?;
+        let links = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => Some(Link::from(message)),
+            _ => None,
+        });
+        // A kernel that does not filter sends all links.
+        Ok(links.filter(|link| link.master == Some(index)).map(|link| link.name).collect())
     }
 
     /// Lets the VLANs of `range` pass the port with this index.

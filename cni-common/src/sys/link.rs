@@ -6,6 +6,7 @@ use netlink_packet_route::link::{
     InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, LinkAttribute, LinkExtentMask,
     LinkFlags, LinkInfo, LinkMessage, State,
 };
+use nix::errno::Errno;
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec};
 
 use super::netlink::Netlink;
@@ -65,8 +66,6 @@ pub struct NewBridge<'a> {
     pub mtu: Option<u32>,
     /// Whether it filters VLANs; only asked for when it does, as not every kernel can.
     pub vlan_filtering: bool,
-    /// Whether it has no VLAN of its own on new ports.
-    pub no_default_vlan: bool,
 }
 
 impl Netlink {
@@ -80,6 +79,16 @@ impl Netlink {
     pub fn find_link_by_index(&mut self, index: u32) -> Result<Option<Link>> {
         let request = LinkMessageBuilder::<LinkUnspec>::new().index(index).build();
         self.get_link(request).with_context(|| format!("look up link {index}"))
+    }
+
+    /// The index of the link of this name, which must be there (`ENODEV` if not).
+    pub fn index_of(&mut self, name: &str) -> Result<u32> {
+        match self.find_link(name)? {
+            Some(link) => Ok(link.index),
+            None => {
+                Err(Error::errno(Code::Kernel, Errno::ENODEV).context(format!("link {name:?}")))
+            }
+        }
     }
 
     fn get_link(&mut self, mut request: LinkMessage) -> Result<Option<Link>> {
@@ -121,9 +130,6 @@ impl Netlink {
         }
         if bridge.vlan_filtering {
             builder = builder.append_info_data(InfoBridge::VlanFiltering(true));
-        }
-        if bridge.no_default_vlan {
-            builder = builder.append_info_data(InfoBridge::VlanDefaultPvid(0));
         }
         let request = RouteNetlinkMessage::NewLink(builder.build());
         self.change(request, NLM_F_CREATE | NLM_F_EXCL)

@@ -25,27 +25,59 @@ impl Netns {
     /// Opens the namespace at `path` and a netlink socket inside it.
     ///
     /// Code 8 when there is nothing, when it is no network namespace, or when it is the calling
-    /// process's own and `may_be_own` is not set.
+    /// process's own and that is refused.
     pub fn open(path: &Path, own: OwnNetns) -> Result<(Self, Netlink)> {
-        let fault = |error: Error| {
-            error.with_code(Code::InvalidNetns).context(format!("netns {:?}", path.display()))
+        let netns = Self::open_file(path)?;
+        netns.refuse_own(own)?;
+        let netlink = netns.netlink()?;
+        Ok((netns, netlink))
+    }
+
+    /// Opens the namespace at `path` if there still is something; code 8 only for the calling
+    /// process's own.
+    pub fn open_if_present(path: &Path, own: OwnNetns) -> Result<Option<Self>> {
+        let netns = match Self::open_file(path) {
+            Ok(netns) => netns,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.with_code(Code::Io)),
         };
+        netns.refuse_own(own)?;
+        Ok(Some(netns))
+    }
+
+    /// A netlink socket inside it; `None` if it is no network namespace (any more: what is left of
+    /// one that was unmounted is a plain file).
+    pub fn netlink_if_netns(&self) -> Result<Option<Netlink>> {
+        match self.netlink() {
+            Ok(netlink) => Ok(Some(netlink)),
+            Err(error) if error.raw_errno() == Some(Errno::EINVAL) => Ok(None),
+            Err(error) => Err(error.with_code(Code::Io)),
+        }
+    }
+
+    fn netlink(&self) -> Result<Netlink> {
+        self.run(Netlink::open)?
+    }
+
+    fn open_file(path: &Path) -> Result<Self> {
         // Non-blocking, because a FIFO by that name would never answer.
         let file = OpenOptions::new()
             .read(true)
             .custom_flags((OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits())
             .open(path)
-            .map_err(|error| fault(Error::io("open", path, &error)))?;
-        let netns = Self { file, path: path.to_owned() };
-        if own == OwnNetns::Refused && netns.is_own()? {
-            return Err(Error::new(
-                Code::InvalidNetns,
-                "plugin's netns and netns from CNI_NETNS should not be the same",
-            )
-            .with_details(format!("CNI_NETNS={}", path.display())));
+            .map_err(|error| {
+                Error::io("failed to open netns", path, &error).with_code(Code::InvalidNetns)
+            })?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    fn refuse_own(&self, own: OwnNetns) -> Result<()> {
+        if own == OwnNetns::Allowed || !self.is_own()? {
+            return Ok(());
         }
-        let netlink = netns.run(Netlink::open).map_err(fault)??;
-        Ok((netns, netlink))
+        let message = "plugin's netns and netns from CNI_NETNS should not be the same";
+        Err(Error::new(Code::InvalidNetns, message)
+            .with_details(format!("CNI_NETNS={}", self.path.display())))
     }
 
     /// Where it was opened.

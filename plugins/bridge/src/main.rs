@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The executable `bridge`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cni_common::skel::main(&causeway_bridge::Bridge)
+}

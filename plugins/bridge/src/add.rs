@@ -1,0 +1,277 @@
+//! ADD: from a checked configuration to an attachment, or to nothing at all.
+
+mod leftover;
+
+use cni_common::delegate::Delegate;
+use cni_common::error::{Code, Error, Result};
+use cni_common::log;
+use cni_common::skel::{Added, AttachmentRequest};
+use cni_common::spec::{CniResult, Interface};
+use cni_common::sys::link::{Link, PortFlags};
+use cni_common::sys::netns::OwnNetns;
+use cni_common::sys::{Netlink, Netns};
+use cni_common::types::Mac;
+use ipnetwork::IpNetwork;
+use nix::errno::Errno;
+
+use crate::apply::Machine;
+use crate::config::{self, BridgeConfig, Gateway};
+use crate::operation::Operation;
+use crate::plan::{self, Ends, VlanGateway};
+use crate::{dns, names, resolv_conf};
+
+/// How often the bridge is made anew when somebody removes it between two steps.
+const BRIDGE_TRIES: u32 = 5;
+/// The container interface's place among the result's interfaces: bridge, host end, container.
+const CONTAINER_INTERFACE: i64 = 2;
+
+/// Makes the attachment.
+pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
+    let config = BridgeConfig::parse(&request.request.config, &request.request.args()?)?;
+    refuse_packet_filter(&config)?;
+    let ipam = config::ipam_delegate(&request.request)?;
+    let opened = open_netns(request)?;
+    let mut attaching = Attaching {
+        machine: Machine::new(Netlink::open()?, opened, config.bridge.as_str()),
+        request,
+        ends: ends(request, &config)?,
+        config,
+    };
+    attaching.refuse_taken_interface()?;
+    match attaching.attach(ipam.as_ref()) {
+        Ok(result) => {
+            let mut machine = attaching.machine;
+            let undo = move || take_back(&mut machine, ipam.as_ref());
+            Ok(Added { result, undo: Box::new(undo) })
+        }
+        Err(error) => {
+            let failures = take_back(&mut attaching.machine, ipam.as_ref());
+            Err(error.with_undo_failures(failures))
+        }
+    }
+}
+
+/// Takes the mark of an unfinished ADD off the host interface.
+pub fn settle(request: &AttachmentRequest<'_>) {
+    let pod = request.request.args().ok().and_then(|args| args.pod());
+    let alias = names::alias(&request.attachment, pod.as_deref());
+    let name = names::host_interface(&request.attachment);
+    let settled =
+        Netlink::open().and_then(|mut host| host.mark_port(&name, &alias, PortFlags::default()));
+    if let Err(error) = settled {
+        // The attachment works; only a second ADD would take it for one that was cut short.
+        log::debug(|| format!("mark {name} as attached: {error}"));
+    }
+}
+
+/// Links first, then the lease: an address is free only when nothing has it any more.
+fn take_back(machine: &mut Machine, ipam: Option<&Delegate>) -> Vec<Error> {
+    let mut failures = machine.take_back();
+    failures.extend(ipam.and_then(|ipam| ipam.run("DEL").err()));
+    failures
+}
+
+fn refuse_packet_filter(config: &BridgeConfig) -> Result<()> {
+    let refused = |key: &str| {
+        Err(Error::new(Code::UnsupportedField, format!("\"{key}\": true is not supported yet")))
+    };
+    if config.masquerade.is_some() {
+        return refused("ipMasq");
+    }
+    if config.mac_spoof_check {
+        return refused("macspoofchk");
+    }
+    Ok(())
+}
+
+/// The container's namespace, by the rules of `CNI_NETNS` (code 8).
+pub(crate) fn open_netns(request: &AttachmentRequest<'_>) -> Result<(Netns, Netlink)> {
+    let path = request.netns.as_deref().ok_or_else(|| {
+        Error::new(Code::InvalidEnvironment, "required env variables [CNI_NETNS] missing")
+    })?;
+    Netns::open(path, own_netns(request))
+}
+
+/// Whether `CNI_NETNS` may be the plugin's own namespace.
+pub(crate) fn own_netns(request: &AttachmentRequest<'_>) -> OwnNetns {
+    match request.request.environment.netns_override {
+        true => OwnNetns::Allowed,
+        false => OwnNetns::Refused,
+    }
+}
+
+fn ends(request: &AttachmentRequest<'_>, config: &BridgeConfig) -> Result<Ends> {
+    let [host_mac, random_mac] = random_macs()?;
+    Ok(Ends {
+        host: names::host_interface(&request.attachment),
+        host_mac,
+        container: request.attachment.ifname.to_string(),
+        container_mac: config.mac.unwrap_or(random_mac),
+        unfinished_alias: names::unfinished_alias(&request.attachment),
+    })
+}
+
+fn random_macs() -> Result<[Mac; 2]> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::new(Code::Io, format!("read random numbers: {error}")))?;
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
+    Ok([Mac::local([a, b, c, d, e, f]), Mac::local([g, h, i, j, k, l])])
+}
+
+struct Attaching<'a> {
+    machine: Machine,
+    request: &'a AttachmentRequest<'a>,
+    config: BridgeConfig,
+    ends: Ends,
+}
+
+impl Attaching<'_> {
+    fn attach(&mut self, ipam: Option<&Delegate>) -> Result<CniResult> {
+        // The IPAM plugin takes its time in a process of its own; the links need no addresses.
+        let running = ipam.map(Delegate::start_add).transpose()?;
+        let bridge = self.attach_links();
+        let ipam_result = match (running, ipam) {
+            (Some(running), Some(ipam)) => leftover::result_past_stale_lease(running, ipam),
+            _ => Ok(CniResult::default()),
+        };
+        let bridge = bridge?;
+        let mut result = ipam_result?;
+        if ipam.is_some() && result.ips.is_empty() {
+            return Err(Error::new(Code::Delegate, "IPAM plugin returned missing IP config"));
+        }
+        plan::complete_result(&self.config, &mut result, CONTAINER_INTERFACE)?;
+        let dns = std::mem::take(&mut result.dns);
+        let config = &self.request.request.config;
+        result.dns = dns::merged(config, self.config.dns.as_ref(), dns)?;
+        self.attach_network(&bridge, result)
+    }
+
+    /// Makes bridge and pair; returns the bridge.
+    fn attach_links(&mut self) -> Result<Link> {
+        let mut tries = 0;
+        loop {
+            let bridge = self.ensure_bridge()?;
+            match self.machine.apply(plan::link_layer(&self.config, &self.ends)) {
+                Ok(()) => return Ok(bridge),
+                // Between two steps somebody removed the bridge, as an ADD that failed may.
+                Err(error) if error.raw_errno() == Some(Errno::ENODEV) && tries < BRIDGE_TRIES => {
+                    self.machine.forget_indices();
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn ensure_bridge(&mut self) -> Result<Link> {
+        let name = self.config.bridge.as_str().to_owned();
+        let mut tries = 0;
+        loop {
+            let found = self.machine.host.find_link(&name)?;
+            let [mac, _] = random_macs()?;
+            let operations = plan::bridge(&self.config, found.as_ref(), mac)?;
+            let done = self.machine.apply(operations);
+            let link = match (done, found) {
+                (Ok(()), Some(link)) => Some(link),
+                (Ok(()), None) => self.machine.host.find_link(&name)?,
+                // Another ADD made it at the same moment, or one that failed removed it.
+                (Err(error), _) if error.is_exists() || error.is_not_found() => None,
+                (Err(error), _) => return Err(error),
+            };
+            if let Some(link) = link {
+                self.machine.learn_index(&name, link.index);
+                return Ok(link);
+            }
+            tries += 1;
+            if tries > BRIDGE_TRIES {
+                let message = format!("bridge {name:?} comes and goes: others make and remove it");
+                return Err(Error::new(Code::Conflict, message));
+            }
+        }
+    }
+
+    /// Addresses, routes, forwarding; returns the whole result.
+    fn attach_network(&mut self, bridge: &Link, mut result: CniResult) -> Result<CniResult> {
+        let vlan_interface = self.attach_gateway(bridge, &result)?;
+        if self.config.container_up {
+            let operations = plan::container(&self.config, &result, &self.ends)?;
+            self.machine.apply(operations)?;
+        }
+        if self.config.gateway >= Gateway::Gateway {
+            self.machine.apply(plan::forwarding(&result))?;
+        }
+        if !result.ips.is_empty() {
+            let (name, mac) = (self.ends.container.clone(), self.ends.container_mac);
+            self.machine.apply(vec![Operation::Announce { name, mac }])?;
+        }
+        self.write_resolv_conf(&result)?;
+        result.interfaces = self.interfaces(bridge)?;
+        result.interfaces.extend(vlan_interface);
+        Ok(result)
+    }
+
+    /// Gives the bridge, or its VLAN gateway interface, the gateway addresses.
+    fn attach_gateway(&mut self, bridge: &Link, result: &CniResult) -> Result<Option<Interface>> {
+        if self.config.gateway < Gateway::Gateway || result.ips.is_empty() {
+            return Ok(None);
+        }
+        let link = match self.config.vlans.access {
+            None => bridge.clone(),
+            Some(vlan) => self.ensure_vlan_gateway(vlan)?,
+        };
+        let found: Vec<IpNetwork> =
+            self.machine.host.list_addresses(link.index)?.iter().map(|a| a.address).collect();
+        let operations = plan::gateway_addresses(&self.config, result, &link, &found)?;
+        self.machine.apply(operations)?;
+        Ok(self.config.vlans.access.map(|_| interface(&link, None)))
+    }
+
+    fn ensure_vlan_gateway(&mut self, vlan: cni_common::types::VlanId) -> Result<Link> {
+        let (name, port) = names::vlan_gateway(&self.config.bridge, vlan)?;
+        if let Some(link) = self.machine.host.find_link(&name)? {
+            return Ok(link);
+        }
+        let [mac, port_mac] = random_macs()?;
+        let gateway = VlanGateway { name: name.clone(), mac, port, port_mac, vlan };
+        match self.machine.apply(plan::vlan_gateway(&self.config, &gateway)) {
+            // Another ADD made it at the same moment.
+            Err(error) if error.is_exists() => {}
+            other => other?,
+        }
+        self.machine.host.find_link(&name)?.ok_or_else(|| {
+            Error::new(Code::Kernel, format!("VLAN gateway interface {name:?} is gone"))
+        })
+    }
+
+    fn write_resolv_conf(&mut self, result: &CniResult) -> Result<()> {
+        let path = resolv_conf::path(self.machine.netns.path());
+        let (Some(path), true) = (path, self.config.netns_resolv_conf) else { return Ok(()) };
+        let marker = resolv_conf::marker(&self.request.attachment);
+        self.machine.apply(vec![plan::resolv_conf(path, &marker, &result.dns)])
+    }
+
+    fn interfaces(&mut self, bridge: &Link) -> Result<Vec<Interface>> {
+        let lost = |name: &str| Error::new(Code::Kernel, format!("link {name:?} is gone"));
+        let host = self.machine.host.find_link(&self.ends.host)?;
+        let host = host.ok_or_else(|| lost(&self.ends.host))?;
+        if host.master != Some(bridge.index) {
+            return Err(lost(&bridge.name).with_details("somebody removed it during this ADD"));
+        }
+        let mut container = interface(&host, Some(self.machine.netns.path()));
+        container.name.clone_from(&self.ends.container);
+        container.mac = self.ends.container_mac.to_string();
+        Ok(vec![interface(bridge, None), interface(&host, None), container])
+    }
+}
+
+/// A link as results show it.
+fn interface(link: &Link, sandbox: Option<&std::path::Path>) -> Interface {
+    Interface {
+        name: link.name.clone(),
+        mac: link.mac.map(|mac| mac.to_string()).unwrap_or_default(),
+        mtu: Some(i64::from(link.mtu)),
+        sandbox: sandbox.map(|path| path.display().to_string()).unwrap_or_default(),
+        ..Interface::default()
+    }
+}

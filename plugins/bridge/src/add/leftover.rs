@@ -1,0 +1,80 @@
+//! What an ADD finds that an earlier one left: a finished attachment is refused, an unfinished one
+//! is cleared away.
+
+use cni_common::delegate::{Delegate, Running};
+use cni_common::error::{Code, Error, Result};
+use cni_common::log;
+use cni_common::spec::CniResult;
+use cni_common::sys::link::Link;
+
+use super::Attaching;
+use crate::names;
+
+/// Part of the IPAM's error when the container and interface hold an address already.
+const DUPLICATE: &str = "duplicate allocation is not allowed";
+
+impl Attaching<'_> {
+    /// Refuses an ADD whose interface name is taken, in the container or on the host, unless by an
+    /// ADD of the same attachment that was killed: that one's pair is removed.
+    ///
+    /// Comes before the IPAM plugin is asked, so that its DEL after a refusal never releases the
+    /// lease of a living attachment.
+    pub(super) fn refuse_taken_interface(&mut self) -> Result<()> {
+        let inside = self.machine.container.find_link(&self.ends.container)?;
+        let on_host = self.machine.host.find_link(&self.ends.host)?;
+        match on_host {
+            Some(host) if is_leftover(&host) => {
+                log::debug(|| format!("remove {}, left by an ADD that was killed", host.name));
+                self.machine.host.remove_link(&host.name)?;
+                // Gone with its peer, unless the name inside is somebody else's.
+                match inside.is_some() {
+                    true => self.refuse_if_inside(),
+                    false => Ok(()),
+                }
+            }
+            Some(host) if inside.is_none() => Err(self.taken(&format!(
+                "the container is attached already, by host interface {:?}, in another namespace",
+                host.name
+            ))),
+            _ if inside.is_some() => Err(self.inside_is_taken()),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_if_inside(&mut self) -> Result<()> {
+        match self.machine.container.find_link(&self.ends.container)? {
+            Some(_) => Err(self.inside_is_taken()),
+            None => Ok(()),
+        }
+    }
+
+    fn inside_is_taken(&self) -> Error {
+        let name = &self.ends.container;
+        self.taken(&format!("container veth name ({name:?}) already exists"))
+    }
+
+    fn taken(&self, message: &str) -> Error {
+        Error::new(Code::Conflict, message).with_details(format!(
+            "CNI_IFNAME={} CNI_NETNS={}",
+            self.ends.container,
+            self.machine.netns.path().display()
+        ))
+    }
+}
+
+fn is_leftover(host: &Link) -> bool {
+    host.kind == "veth" && names::is_unfinished(&host.alias)
+}
+
+/// The IPAM's result; a lease that stands in its way although the interface does not was left by
+/// an ADD that was killed: it is released, and the IPAM asked once more.
+pub(super) fn result_past_stale_lease(running: Running<'_>, ipam: &Delegate) -> Result<CniResult> {
+    match running.result() {
+        Err(error) if error.message().contains(DUPLICATE) => {
+            log::debug(|| format!("release what an ADD that was killed holds: {error}"));
+            ipam.run("DEL")?;
+            ipam.start_add()?.result()
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,365 @@
+//! Doing operations, and taking them back.
+
+mod wait;
+
+use std::time::Duration;
+
+use cni_common::error::{Code, Context, Error, Result};
+use cni_common::log;
+use cni_common::sys::address::DuplicateDetection;
+use cni_common::sys::bridge_port::{VlanKind, VlanRange};
+use cni_common::sys::link::NewBridge;
+use cni_common::sys::pair::{NewEnd, NewPair};
+use cni_common::sys::{Netlink, Netns, sysctl};
+use cni_common::types::VlanId;
+use cni_common::undo::Journal;
+use nix::errno::Errno;
+use rtnetlink::{LinkMessageBuilder, LinkUnspec};
+
+use crate::operation::{HostLinkChange, Operation, Place, SharedUndo, Undo, VlanAction};
+use crate::resolv_conf;
+
+/// How long a port may take to pass traffic. The kernel needs a few milliseconds; under heavy load
+/// its work queue lags.
+const PORT_DEADLINE: Duration = Duration::from_secs(10);
+/// How long duplicate address detection may take: one second at the kernel's defaults.
+const DETECTION_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Both namespaces of an attachment, and what has been done to them.
+pub struct Machine {
+    /// The plugin's own namespace.
+    pub host: Netlink,
+    /// A socket inside the container's.
+    pub container: Netlink,
+    /// The container's namespace.
+    pub netns: Netns,
+    bridge: String,
+    journal: Journal<Undo>,
+    indices: Vec<(Place, String, u32)>,
+}
+
+impl Machine {
+    /// Nothing done yet. `bridge` is the bridge's name.
+    pub fn new(host: Netlink, (netns, container): (Netns, Netlink), bridge: &str) -> Self {
+        let (journal, indices) = (Journal::default(), Vec::new());
+        Self { host, container, netns, bridge: bridge.to_owned(), journal, indices }
+    }
+
+    /// Does `operations` in order, noting how to take each back; stops at the first that fails.
+    pub fn apply(&mut self, operations: Vec<Operation>) -> Result<()> {
+        let mut operations = operations.into_iter().peekable();
+        while let Some(operation) = operations.next() {
+            if let Operation::Sysctl { place: Place::Container, .. } = operation {
+                let mut batch = vec![operation];
+                while let Some(next) = operations.next_if(|next| {
+                    matches!(next, Operation::Sysctl { place: Place::Container, .. })
+                }) {
+                    batch.push(next);
+                }
+                self.container_sysctls(&batch)?;
+                continue;
+            }
+            log::debug(|| operation.to_string());
+            self.apply_one(&operation)?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything back; returns what could not be.
+    pub fn take_back(&mut self) -> Vec<Error> {
+        let mut journal = std::mem::take(&mut self.journal);
+        let is_shared_kept = self.has_foreign_ports(&journal).unwrap_or(true);
+        journal.take_back(|undo| match undo {
+            Undo::Shared(shared) if is_shared_kept => {
+                log::debug(|| format!("keep {shared:?}: the bridge is used by others"));
+                Ok(())
+            }
+            other => {
+                log::debug(|| format!("undo {other:?}"));
+                self.undo(other)
+            }
+        })
+    }
+
+    /// Whether the bridge has ports that this run did not make.
+    fn has_foreign_ports(&mut self, journal: &Journal<Undo>) -> Result<bool> {
+        let Some(bridge) = self.host.find_link(&self.bridge.clone())? else { return Ok(false) };
+        let is_own = |port: &String| {
+            journal.steps().any(|undo| match undo {
+                Undo::RemovePair(name) | Undo::Shared(SharedUndo::RemoveVlanGateway(name)) => {
+                    name == port
+                }
+                _ => false,
+            })
+        };
+        Ok(!self.host.list_ports(bridge.index)?.iter().all(is_own))
+    }
+
+    fn apply_one(&mut self, operation: &Operation) -> Result<()> {
+        match operation {
+            Operation::CreateBridge { .. } => self.create_bridge(operation),
+            Operation::SetHostLink { name, change } => self.set_host_link(name, *change),
+            Operation::CreatePair { .. } => self.create_pair(operation),
+            Operation::MarkPort { name, alias, flags } => {
+                self.host.mark_port(name, alias, *flags).with_context(|| operation.to_string())
+            }
+            Operation::PortVlans { name, first, last, action } => {
+                self.port_vlans(name, (*first, *last), *action)
+            }
+            Operation::Sysctl { name, value, optional, .. } => write_sysctl(name, value, *optional),
+            Operation::EnableForwarding { name } => self.enable_forwarding(name),
+            Operation::AddAddress { .. } => self.add_address(operation),
+            Operation::RemoveAddress { link, address } => {
+                let index = self.index(Place::Host, link)?;
+                let was_there = self
+                    .host
+                    .remove_address(index, *address)
+                    .with_context(|| operation.to_string())?;
+                if was_there {
+                    let undo = SharedUndo::RestoreAddress(link.clone(), *address);
+                    self.journal.note(Undo::Shared(undo));
+                }
+                Ok(())
+            }
+            Operation::ContainerUp { name } => {
+                let change = LinkMessageBuilder::<LinkUnspec>::new().name(name).up();
+                self.container.set_link(change).with_context(|| operation.to_string())
+            }
+            Operation::AddRoute { link, route } => {
+                let index = self.index(Place::Container, link)?;
+                self.container.add_route(index, route).with_context(|| operation.to_string())
+            }
+            Operation::AwaitPort { name } => wait::for_port(&mut self.host, name, PORT_DEADLINE),
+            Operation::AwaitAddresses { name } => {
+                wait::for_addresses(&self.netns, name, DETECTION_DEADLINE)
+            }
+            // Setting the address it has makes the kernel announce all addresses of the link.
+            Operation::Announce { name, mac } => {
+                let change = LinkMessageBuilder::<LinkUnspec>::new()
+                    .name(name)
+                    .address(mac.octets().to_vec());
+                self.container.set_link(change).with_context(|| operation.to_string())
+            }
+            Operation::WriteResolvConf { path, text } => {
+                self.journal.note(Undo::RemoveFile(path.clone()));
+                resolv_conf::write(path, text)
+            }
+        }
+    }
+
+    fn create_bridge(&mut self, operation: &Operation) -> Result<()> {
+        let Operation::CreateBridge { name, mac, mtu, vlan_filtering } = operation else {
+            return Ok(());
+        };
+        let bridge = NewBridge { name, mac: *mac, mtu: *mtu, vlan_filtering: *vlan_filtering };
+        match self.host.create_bridge(&bridge) {
+            Ok(()) => {
+                self.journal.note(Undo::Shared(SharedUndo::RemoveBridge(name.clone())));
+                Ok(())
+            }
+            Err(error) if *vlan_filtering && error.raw_errno() == Some(Errno::EOPNOTSUPP) => {
+                Err(error.with_details("this kernel has no VLAN filtering on bridges"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_host_link(&mut self, name: &str, change: HostLinkChange) -> Result<()> {
+        let link = LinkMessageBuilder::<LinkUnspec>::new().name(name);
+        let link = match change {
+            HostLinkChange::Up => link.up(),
+            HostLinkChange::Promiscuous => link.promiscuous(true),
+            HostLinkChange::KeepMac(mac) => link.address(mac.octets().to_vec()),
+        };
+        self.host
+            .set_link(link)
+            .with_context(|| Operation::SetHostLink { name: name.to_owned(), change }.to_string())
+    }
+
+    fn create_pair(&mut self, operation: &Operation) -> Result<()> {
+        let Operation::CreatePair { host, peer, peer_place, bridge, mtu } = operation else {
+            return Ok(());
+        };
+        let master = self.index(Place::Host, bridge)?;
+        let pair = NewPair {
+            host: NewEnd { name: &host.0, mac: host.1 },
+            master,
+            peer: NewEnd { name: &peer.0, mac: peer.1 },
+            netns: (*peer_place == Place::Container).then(|| self.netns.file()),
+            mtu: *mtu,
+        };
+        let created = self.host.create_pair(&pair);
+        // Anything but the kernel's own refusal leaves open whether the pair was made.
+        let is_refused = created.as_ref().is_err_and(|error| error.is(Code::Kernel));
+        if !is_refused {
+            let name = host.0.clone();
+            self.journal.note(match peer_place {
+                Place::Container => Undo::RemovePair(name),
+                Place::Host => Undo::Shared(SharedUndo::RemoveVlanGateway(name)),
+            });
+        }
+        created
+            .map_err(|error| match error.raw_errno() {
+                Some(Errno::EXFULL) => Error::errno(Code::Kernel, Errno::EXFULL).context(format!(
+                    "bridge {bridge:?} is full: the kernel gives a bridge at most 1023 ports"
+                )),
+                _ => error,
+            })
+            .with_context(|| operation.to_string())
+    }
+
+    fn port_vlans(
+        &mut self,
+        name: &str,
+        (first, last): (VlanId, VlanId),
+        action: VlanAction,
+    ) -> Result<()> {
+        let index = self.index(Place::Host, name)?;
+        let kind =
+            if action == VlanAction::AddAccess { VlanKind::Access } else { VlanKind::Tagged };
+        let range = VlanRange { first, last, kind };
+        let done = match action {
+            VlanAction::Remove => match self.host.remove_port_vlans(index, range) {
+                // A bridge without a default VLAN gives its ports none.
+                Err(error) if error.is_not_found() => Ok(()),
+                other => other,
+            },
+            VlanAction::AddAccess | VlanAction::AddTagged => self.host.add_port_vlans(index, range),
+        };
+        done.map_err(|error| match error.raw_errno() {
+            Some(Errno::EOPNOTSUPP) => error.with_details(
+                "does the bridge filter VLANs (vlan_filtering), and can this kernel?",
+            ),
+            _ => error,
+        })
+        .with_context(|| {
+            Operation::PortVlans { name: name.to_owned(), first, last, action }.to_string()
+        })
+    }
+
+    fn enable_forwarding(&mut self, name: &'static str) -> Result<()> {
+        match sysctl::read(name)?.as_deref() {
+            Some("1" | "2") => Ok(()),
+            _ => {
+                sysctl::write(name, "1").context("enable forwarding")?;
+                // With a bridge that was there before, forwarding may be somebody else's wish too.
+                let made_bridge = self
+                    .journal
+                    .steps()
+                    .any(|undo| matches!(undo, Undo::Shared(SharedUndo::RemoveBridge(_))));
+                if made_bridge {
+                    self.journal.note(Undo::Shared(SharedUndo::DisableForwarding(name)));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn add_address(&mut self, operation: &Operation) -> Result<()> {
+        let Operation::AddAddress { place, link, address, detection } = operation else {
+            return Ok(());
+        };
+        let index = self.index(*place, link)?;
+        let netlink = match place {
+            Place::Host => &mut self.host,
+            Place::Container => &mut self.container,
+        };
+        match (netlink.add_address(index, *address, *detection), place) {
+            (Ok(()), Place::Host) => {
+                let undo = SharedUndo::RemoveAddress(link.clone(), *address);
+                self.journal.note(Undo::Shared(undo));
+                Ok(())
+            }
+            // Another ADD on the same bridge was quicker.
+            (Err(error), Place::Host) if error.is_exists() => Ok(()),
+            (added, _) => added.with_context(|| operation.to_string()),
+        }
+    }
+
+    /// Sets all of `batch` in one visit to the namespace.
+    fn container_sysctls(&mut self, batch: &[Operation]) -> Result<()> {
+        let visit = || -> (Vec<Undo>, Result<()>) {
+            let mut undos = Vec::new();
+            for operation in batch {
+                log::debug(|| operation.to_string());
+                let Operation::Sysctl { name, value, optional, .. } = operation else { continue };
+                // Everything of the container interface goes with it; `lo` stays.
+                let before =
+                    if name.contains("/lo/") { sysctl::read(name).ok().flatten() } else { None };
+                if let Err(error) = write_sysctl(name, value, *optional) {
+                    return (undos, Err(error));
+                }
+                if let Some(before) = before.filter(|before| before != value) {
+                    undos.push(Undo::RestoreSysctl(name.clone(), before));
+                }
+            }
+            (undos, Ok(()))
+        };
+        let (undos, done) = self.netns.run(visit)?;
+        undos.into_iter().for_each(|undo| self.journal.note(undo));
+        done
+    }
+
+    fn undo(&mut self, undo: Undo) -> Result<()> {
+        match undo {
+            Undo::RemovePair(name) => self.host.remove_link(&name).map(|_was_there| ()),
+            Undo::RestoreSysctl(name, value) => self.netns.run(|| sysctl::write(&name, &value))?,
+            Undo::RemoveFile(path) => resolv_conf::remove(&path),
+            Undo::Shared(shared) => self.undo_shared(shared),
+        }
+    }
+
+    fn undo_shared(&mut self, undo: SharedUndo) -> Result<()> {
+        match undo {
+            SharedUndo::RemoveBridge(name) | SharedUndo::RemoveVlanGateway(name) => {
+                self.host.remove_link(&name).map(|_was_there| ())
+            }
+            SharedUndo::RemoveAddress(link, address) => {
+                let index = self.index(Place::Host, &link)?;
+                self.host.remove_address(index, address).map(|_was_there| ())
+            }
+            SharedUndo::RestoreAddress(link, address) => {
+                let index = self.index(Place::Host, &link)?;
+                match self.host.add_address(index, address, DuplicateDetection::Skipped) {
+                    Err(error) if error.is_exists() => Ok(()),
+                    other => other,
+                }
+            }
+            SharedUndo::DisableForwarding(name) => sysctl::write(name, "0"),
+        }
+    }
+
+    /// Forgets which index a link of the host had: it may have been removed and made anew.
+    pub fn forget_indices(&mut self) {
+        self.indices.clear();
+    }
+
+    fn index(&mut self, place: Place, name: &str) -> Result<u32> {
+        let known = self.indices.iter().find(|(at, of, _)| *at == place && of == name);
+        if let Some((_, _, index)) = known {
+            return Ok(*index);
+        }
+        let netlink = match place {
+            Place::Host => &mut self.host,
+            Place::Container => &mut self.container,
+        };
+        let index = netlink.index_of(name)?;
+        self.indices.push((place, name.to_owned(), index));
+        Ok(index)
+    }
+
+    /// Notes the index of a link of the host that was looked up anyway.
+    pub fn learn_index(&mut self, name: &str, index: u32) {
+        self.indices.push((Place::Host, name.to_owned(), index));
+    }
+}
+
+fn write_sysctl(name: &str, value: &str, optional: bool) -> Result<()> {
+    if optional {
+        return sysctl::write_if_present(name, value);
+    }
+    sysctl::write(name, value).map_err(|error| match error.is_not_found() {
+        true => error.with_details("IPv6 is switched off in this kernel"),
+        false => error,
+    })
+}

@@ -1,0 +1,70 @@
+//! DEL: the same operations inverted. What is missing is done; no failure stops the rest.
+
+use cni_common::error::{Code, Error, Result};
+use cni_common::log;
+use cni_common::skel::AttachmentRequest;
+use cni_common::sys::{Netlink, Netns};
+
+use crate::add::own_netns;
+use crate::{config, names, resolv_conf};
+
+/// Takes the attachment away: the interface first, then its traces, and only then the address.
+pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
+    let mut failures = Vec::new();
+    let netns = match &request.netns {
+        None => None,
+        Some(path) => match Netns::open_if_present(path, own_netns(request)) {
+            // The plugin's own: refused before any effect.
+            Err(error) if error.is(Code::InvalidNetns) => return Err(error),
+            Err(error) => {
+                failures.push(error);
+                None
+            }
+            Ok(netns) => netns,
+        },
+    };
+    failures.extend(remove_interface(request, netns).err());
+    failures.extend(remove_resolv_conf(request).err());
+    // With the interface still there its address is in use: it stays held until a DEL succeeds.
+    if failures.is_empty() {
+        failures.extend(release(request).err());
+    }
+    Error::join(failures).map_or(Ok(()), Err)
+}
+
+fn release(request: &AttachmentRequest<'_>) -> Result<()> {
+    match config::ipam_delegate(&request.request)? {
+        Some(ipam) => ipam.run("DEL"),
+        None => Ok(()),
+    }
+}
+
+/// Removes the pair by the name of its host end, which needs no namespace; a pair that somebody
+/// else named (the reference plugin) by the interface in the container.
+fn remove_interface(request: &AttachmentRequest<'_>, netns: Option<Netns>) -> Result<()> {
+    let mut host = Netlink::open()?;
+    if host.remove_link(&names::host_interface(&request.attachment))? {
+        return Ok(());
+    }
+    let Some(netns) = netns else { return Ok(()) };
+    let Some(mut inside) = netns.netlink_if_netns()? else { return Ok(()) };
+    let ifname = request.attachment.ifname.as_str();
+    let Some(link) = inside.find_link(ifname)? else { return Ok(()) };
+    // Attached by us, but as another attachment: a refused ADD's DEL must not take it away.
+    if let Some(peer) = link.peer.filter(|_| link.kind == "veth") {
+        let found = host.find_link_by_index(peer)?;
+        if found.is_some_and(|peer| names::is_host_interface(&peer.name, &peer.alias)) {
+            log::debug(|| format!("{ifname} belongs to another attachment"));
+            return Ok(());
+        }
+    }
+    inside.remove_link(ifname).map(|_was_there| ())
+}
+
+fn remove_resolv_conf(request: &AttachmentRequest<'_>) -> Result<()> {
+    if !request.request.config.keys.flag("netnsResolvConf").unwrap_or(true) {
+        return Ok(());
+    }
+    let marker = resolv_conf::marker(&request.attachment);
+    resolv_conf::remove_marked(|line| line == marker)
+}

@@ -1,0 +1,58 @@
+//! The `bridge` plugin: attaches a container to a bridge through a veth pair.
+//!
+//! - [`config`], [`names`], [`plan`], [`operation`]: pure
+//! - [`apply`], [`resolv_conf`]: effects, by `cni_common::sys`
+//! - [`add`], [`del`], [`check`], [`gc`]: one command each
+
+pub mod add;
+pub mod apply;
+pub mod check;
+pub mod config;
+pub mod del;
+pub mod gc;
+pub mod names;
+pub mod operation;
+pub mod plan;
+pub mod resolv_conf;
+
+mod dns;
+
+use cni_common::Result;
+use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};
+use cni_common::spec::ValidAttachments;
+
+/// The plugin.
+pub struct Bridge;
+
+impl Plugin for Bridge {
+    fn name(&self) -> &'static str {
+        "bridge"
+    }
+
+    fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
+        add::add(request)
+    }
+
+    fn settled(&self, request: &AttachmentRequest<'_>) {
+        add::settle(request);
+    }
+
+    fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {
+        del::del(request)
+    }
+
+    fn check(&self, request: &AttachmentRequest<'_>) -> Result<()> {
+        check::check(request)
+    }
+
+    fn gc(&self, request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
+        gc::gc(request, valid)
+    }
+
+    fn status(&self, request: &Request<'_>) -> Result<()> {
+        match config::ipam_delegate(request)? {
+            Some(ipam) => ipam.run("STATUS"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Every name that `bridge` gives, out of what DEL and GC know. Pure.
+
+use cni_common::types::{Attachment, IfName, VlanId};
+use cni_common::{Code, Error, Result};
+use sha2::{Digest, Sha256};
+
+/// Digits of a hash in a name: with `veth` in front, as many as an interface name holds.
+const DIGITS: usize = 11;
+/// What an alias holds at most (`IFALIASZ` without its NUL).
+const LONGEST_ALIAS: usize = 255;
+/// What stands behind the alias of a pair whose ADD has not come to its end.
+const UNFINISHED: &str = " (being attached)";
+
+/// The name of an attachment's host interface.
+pub fn host_interface(attachment: &Attachment) -> String {
+    hashed(&attachment.to_string())
+}
+
+/// The names of a bridge's VLAN gateway interface and of its port.
+pub fn vlan_gateway(bridge: &IfName, vlan: VlanId) -> Result<(String, String)> {
+    let name = format!("{bridge}.{vlan}");
+    name.parse::<IfName>().map_err(|error| {
+        let message = format!("name of the VLAN gateway interface {name:?}: {}", error.message());
+        Error::new(Code::InvalidConfig, message)
+            .with_details(format!("\"bridge\": {:?}, \"vlan\": {vlan}", bridge.as_str()))
+    })?;
+    let port = hashed(&name);
+    Ok((name, port))
+}
+
+fn hashed(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("veth{}", digits.get(..DIGITS).unwrap_or_default())
+}
+
+/// What an administrator reads on the host interface: `<network>/<container>/<ifname>`, and the
+/// Kubernetes pod if there is one.
+pub fn alias(attachment: &Attachment, pod: Option<&str>) -> String {
+    let text = match pod {
+        Some(pod) => format!("{attachment} pod {pod}"),
+        None => attachment.to_string(),
+    };
+    cut(text, LONGEST_ALIAS)
+}
+
+/// The alias while the ADD still runs. One that finds it knows that another was killed.
+pub fn unfinished_alias(attachment: &Attachment) -> String {
+    let text = cut(attachment.to_string(), LONGEST_ALIAS - UNFINISHED.len());
+    format!("{text}{UNFINISHED}")
+}
+
+/// Whether the alias says that the ADD that wrote it did not come to its end. One without any was
+/// cut down before it could write it.
+pub fn is_unfinished(alias: &str) -> bool {
+    alias.is_empty() || alias.ends_with(UNFINISHED)
+}
+
+/// Whether a link is the host interface of some attachment, and says of which.
+pub fn is_host_interface(name: &str, alias: &str) -> bool {
+    let is_derived = name.strip_prefix("veth").is_some_and(|digits| {
+        digits.len() == DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    });
+    is_derived && alias.contains('/')
+}
+
+/// Whether a link is the host interface of some attachment of this network.
+pub fn is_host_interface_of(network: &str, name: &str, alias: &str) -> bool {
+    let prefix = cut(format!("{network}/"), LONGEST_ALIAS - UNFINISHED.len());
+    is_host_interface(name, alias) && alias.starts_with(&prefix)
+}
+
+/// Cuts ASCII text; names and IDs hold nothing else, a pod's name may.
+fn cut(mut text: String, longest: usize) -> String {
+    let mut end = longest.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(container: &str) -> Attachment {
+        Attachment {
+            network: "net".parse().unwrap(),
+            container: container.parse().unwrap(),
+            ifname: "eth0".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_host_interface_is_named_after_network_container_and_ifname() {
+        let name = host_interface(&attachment("c1"));
+        assert_eq!(name, "vethfadb3463fb0");
+        assert!(name.parse::<IfName>().is_ok());
+        assert_ne!(host_interface(&attachment("c2")), name);
+    }
+
+    #[test]
+    fn an_alias_fits_whatever_the_id() {
+        let long = attachment(&"x".repeat(500));
+        assert_eq!(alias(&long, Some("a/b")).len(), 255);
+        assert_eq!(unfinished_alias(&long).len(), 255);
+        assert!(is_unfinished(&unfinished_alias(&long)) && !is_unfinished(&alias(&long, None)));
+        assert_eq!(alias(&attachment("c1"), Some("shop/web-0")), "net/c1/eth0 pod shop/web-0");
+        assert!(is_host_interface_of("net", &host_interface(&long), &unfinished_alias(&long)));
+    }
+
+    #[test]
+    fn only_links_named_and_marked_by_us_are_a_networks() {
+        let name = host_interface(&attachment("c1"));
+        let of = |network, name, alias| is_host_interface_of(network, name, alias);
+        assert!(of("net", &name, "net/c1/eth0"));
+        assert!(!of("ne", &name, "net/c1/eth0"));
+        assert!(!of("net", "vethABCDEF01234", "net/c1/eth0"));
+        assert!(!of("net", "veth0", "net/c1/eth0"));
+        assert!(!of("net", &name, ""));
+    }
+
+    #[test]
+    fn a_vlan_gateway_needs_a_name_that_fits() {
+        let bridge: IfName = "cni0".parse().unwrap();
+        let (name, port) = vlan_gateway(&bridge, VlanId::new(100).unwrap()).unwrap();
+        assert_eq!(name, "cni0.100");
+        assert!(port.starts_with("veth"));
+        let long: IfName = "a-long-bridge".parse().unwrap();
+        let error = vlan_gateway(&long, VlanId::new(100).unwrap()).unwrap_err();
+        assert!(error.is(Code::InvalidConfig) && error.message().contains("a-long-bridge.100"));
+    }
+}

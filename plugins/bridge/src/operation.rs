@@ -1,0 +1,197 @@
+//! What an ADD does to the machine, one step each, and how a step is taken back. Printed like the
+//! `ip` command lines that would do the same. Pure.
+
+mod display;
+
+use std::path::PathBuf;
+
+use cni_common::sys::address::DuplicateDetection;
+use cni_common::sys::link::PortFlags;
+use cni_common::sys::route::LinkRoute;
+use cni_common::types::{Mac, VlanId};
+use ipnetwork::IpNetwork;
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Make the bridge, up.
+    CreateBridge {
+        /// Its name.
+        name: String,
+        /// Its address.
+        mac: Mac,
+        /// Its MTU.
+        mtu: Option<u32>,
+        /// Whether it filters VLANs.
+        vlan_filtering: bool,
+    },
+    /// Bring a link of the host up, make it promiscuous, or give it its own address for good.
+    SetHostLink {
+        /// Its name.
+        name: String,
+        /// What changes.
+        change: HostLinkChange,
+    },
+    /// Make the veth pair: the host end a port of the bridge.
+    CreatePair {
+        /// Name and address of the host end.
+        host: (String, Mac),
+        /// Name and address of the other end.
+        peer: (String, Mac),
+        /// Where the other end is.
+        peer_place: Place,
+        /// The bridge's name.
+        bridge: String,
+        /// The MTU of both.
+        mtu: Option<u32>,
+    },
+    /// Name the attachment on the host end, and set the port's flags.
+    MarkPort {
+        /// The host end.
+        name: String,
+        /// What it says.
+        alias: String,
+        /// The port's flags.
+        flags: PortFlags,
+    },
+    /// Let VLANs pass a port, or no more.
+    PortVlans {
+        /// The port.
+        name: String,
+        /// The lowest.
+        first: VlanId,
+        /// The highest.
+        last: VlanId,
+        /// Which way.
+        action: VlanAction,
+    },
+    /// Set a value below `/proc/sys/net`.
+    Sysctl {
+        /// Where.
+        place: Place,
+        /// Which.
+        name: String,
+        /// To what.
+        value: &'static str,
+        /// Whether a kernel that does not have it is fine.
+        optional: bool,
+    },
+    /// Turn forwarding on for a family, for the whole host.
+    EnableForwarding {
+        /// The value below `/proc/sys/net`.
+        name: &'static str,
+    },
+    /// Give a link an address.
+    AddAddress {
+        /// Where the link is.
+        place: Place,
+        /// The link's name.
+        link: String,
+        /// The address.
+        address: IpNetwork,
+        /// Whether it is probed for another holder.
+        detection: DuplicateDetection,
+    },
+    /// Take an address from a link of the host.
+    RemoveAddress {
+        /// The link's name.
+        link: String,
+        /// The address.
+        address: IpNetwork,
+    },
+    /// Bring the container interface up.
+    ContainerUp {
+        /// Its name.
+        name: String,
+    },
+    /// Add a route through the container interface.
+    AddRoute {
+        /// The interface's name.
+        link: String,
+        /// The route.
+        route: LinkRoute,
+    },
+    /// Wait until a port passes traffic.
+    AwaitPort {
+        /// The port.
+        name: String,
+    },
+    /// Wait until the container interface's addresses can be used.
+    AwaitAddresses {
+        /// The interface.
+        name: String,
+    },
+    /// Tell the neighbours who has the container's addresses now.
+    Announce {
+        /// The interface.
+        name: String,
+        /// Its Ethernet address.
+        mac: Mac,
+    },
+    /// Write a resolv.conf for `ip netns exec`.
+    WriteResolvConf {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        text: String,
+    },
+}
+
+/// What changes on a link of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostLinkChange {
+    /// Up.
+    Up,
+    /// Promiscuous.
+    Promiscuous,
+    /// The address it has anyway becomes one that was chosen, and stays.
+    KeepMac(Mac),
+}
+
+/// Which way VLANs of a port change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VlanAction {
+    /// Pass without a tag: the port's own VLAN.
+    AddAccess,
+    /// Pass with their tag.
+    AddTagged,
+    /// Pass no more.
+    Remove,
+}
+
+/// On which side of the pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The plugin's own namespace.
+    Host,
+    /// The container's.
+    Container,
+}
+
+/// How a step that was done is taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// Remove the attachment's pair by its host end; everything on the other end goes with it.
+    RemovePair(String),
+    /// Set a value of the container's back.
+    RestoreSysctl(String, String),
+    /// Remove a file, and its folder if that is empty then.
+    RemoveFile(PathBuf),
+    /// Something that others may have come to use; taken back only if nobody has.
+    Shared(SharedUndo),
+}
+
+/// How a step is taken back whose effect others may have come to use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SharedUndo {
+    /// Remove the bridge.
+    RemoveBridge(String),
+    /// Remove the VLAN gateway interface, by its port.
+    RemoveVlanGateway(String),
+    /// Remove an address of a host link.
+    RemoveAddress(String, IpNetwork),
+    /// Give a host link back an address that was in the way.
+    RestoreAddress(String, IpNetwork),
+    /// Turn forwarding off.
+    DisableForwarding(&'static str),
+}

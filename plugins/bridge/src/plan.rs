@@ -1,0 +1,318 @@
+//! From configuration and what the host has to a list of operations. Pure: no file, socket or
+//! process is touched here.
+//!
+//! [`link_layer`] needs no addresses and can be done while the IPAM plugin still runs;
+//! [`network_layer`] is done with its result.
+
+mod routes;
+
+use std::path::PathBuf;
+
+use cni_common::spec::{CniResult, Dns, Route};
+use cni_common::sys::address::DuplicateDetection;
+use cni_common::sys::link::{Link, PortFlags};
+use cni_common::types::{Mac, VlanId, first_address};
+use cni_common::{Code, Error, Result};
+use ipnetwork::IpNetwork;
+
+use crate::config::{BridgeConfig, Gateway};
+use crate::operation::{HostLinkChange, Operation, Place, VlanAction};
+
+pub use routes::link_routes;
+
+/// The names and addresses that an attachment's links get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The host interface's name.
+    pub host: String,
+    /// The host interface's Ethernet address.
+    pub host_mac: Mac,
+    /// The container interface's name.
+    pub container: String,
+    /// The container interface's Ethernet address.
+    pub container_mac: Mac,
+    /// What the host interface says while the ADD runs.
+    pub unfinished_alias: String,
+}
+
+/// The VLAN gateway interface: a pair whose one end is a port of the bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VlanGateway {
+    /// The interface that gets the gateway addresses.
+    pub name: String,
+    /// Its Ethernet address, if it is to be made.
+    pub mac: Mac,
+    /// Its port on the bridge.
+    pub port: String,
+    /// The port's Ethernet address.
+    pub port_mac: Mac,
+    /// Its VLAN.
+    pub vlan: VlanId,
+}
+
+/// Makes the bridge what it must be. `found` is the link of its name, `new_mac` its address if it
+/// is to be made.
+pub fn bridge(config: &BridgeConfig, found: Option<&Link>, new_mac: Mac) -> Result<Vec<Operation>> {
+    let name = config.bridge.to_string();
+    let mut operations = Vec::new();
+    match found {
+        None => operations.push(Operation::CreateBridge {
+            name: name.clone(),
+            mac: new_mac,
+            mtu: config.mtu,
+            vlan_filtering: config.vlans.any(),
+        }),
+        Some(link) if !link.is_bridge() => {
+            let kind = if link.kind.is_empty() { "a physical link" } else { &link.kind };
+            let message = format!("{name:?} already exists but is not a bridge");
+            return Err(Error::new(Code::Conflict, message).with_details(format!("it is {kind}")));
+        }
+        Some(link) if !link.is_up => operations.push(host_link(&name, HostLinkChange::Up)),
+        Some(_) => {}
+    }
+    if config.promiscuous && found.is_none_or(|link| !link.is_promiscuous) {
+        operations.push(host_link(&name, HostLinkChange::Promiscuous));
+    }
+    operations.push(optional_sysctl(Place::Host, format!("ipv6/conf/{name}/accept_ra"), "0"));
+    Ok(operations)
+}
+
+/// Makes the pair and its port.
+pub fn link_layer(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
+    let mut operations = vec![
+        Operation::CreatePair {
+            host: (ends.host.clone(), ends.host_mac),
+            peer: (ends.container.clone(), ends.container_mac),
+            peer_place: Place::Container,
+            bridge: config.bridge.to_string(),
+            mtu: config.mtu,
+        },
+        Operation::MarkPort {
+            name: ends.host.clone(),
+            alias: ends.unfinished_alias.clone(),
+            flags: config.port,
+        },
+        optional_sysctl(Place::Host, format!("ipv6/conf/{}/accept_ra", ends.host), "0"),
+    ];
+    if config.vlans.any() && !config.vlans.preserve_default {
+        operations.push(port_vlans(
+            &ends.host,
+            VlanId::DEFAULT,
+            VlanId::DEFAULT,
+            VlanAction::Remove,
+        ));
+    }
+    if let Some(vlan) = config.vlans.access {
+        operations.push(port_vlans(&ends.host, vlan, vlan, VlanAction::AddAccess));
+    }
+    for trunk in &config.vlans.trunk {
+        operations.push(port_vlans(&ends.host, trunk.first, trunk.last, VlanAction::AddTagged));
+    }
+    operations
+}
+
+/// Makes the VLAN gateway interface.
+pub fn vlan_gateway(config: &BridgeConfig, gateway: &VlanGateway) -> Vec<Operation> {
+    let mut operations = vec![
+        Operation::CreatePair {
+            host: (gateway.port.clone(), gateway.port_mac),
+            peer: (gateway.name.clone(), gateway.mac),
+            peer_place: Place::Host,
+            bridge: config.bridge.to_string(),
+            mtu: config.mtu,
+        },
+        Operation::MarkPort {
+            name: gateway.port.clone(),
+            alias: format!("VLAN {} gateway of {}", gateway.vlan, config.bridge),
+            flags: PortFlags::default(),
+        },
+    ];
+    if !config.vlans.preserve_default {
+        let default = VlanId::DEFAULT;
+        operations.push(port_vlans(&gateway.port, default, default, VlanAction::Remove));
+    }
+    operations.push(port_vlans(&gateway.port, gateway.vlan, gateway.vlan, VlanAction::AddAccess));
+    operations.push(optional_sysctl(
+        Place::Host,
+        format!("ipv6/conf/{}/accept_ra", gateway.name),
+        "0",
+    ));
+    operations.push(host_link(&gateway.name, HostLinkChange::Up));
+    operations
+}
+
+/// Completes an IPAM result: gateways, the default route, and whose the addresses are.
+///
+/// `interface` is the container interface's index in the result.
+pub fn complete_result(
+    config: &BridgeConfig,
+    result: &mut CniResult,
+    interface: i64,
+) -> Result<()> {
+    for ip in &mut result.ips {
+        ip.interface = Some(interface);
+        if ip.gateway.is_none() && config.gateway >= Gateway::Gateway {
+            ip.gateway = first_address(&ip.address);
+        }
+    }
+    if config.gateway < Gateway::Default {
+        return Ok(());
+    }
+    for everything in ["0.0.0.0/0", "::/0"] {
+        let Some(everything) = cni_common::types::parse_cidr(everything) else { continue };
+        let is_ipv4 = everything.is_ipv4();
+        let has_one =
+            result.routes.iter().any(|route| route.is_default() && route.dst.is_ipv4() == is_ipv4);
+        let of_family = result.ips.iter().find(|ip| ip.address.is_ipv4() == is_ipv4);
+        if let (false, Some(ip)) = (has_one, of_family) {
+            result.routes.push(Route::new(everything, ip.gateway));
+        }
+    }
+    Ok(())
+}
+
+/// Gives `link`, which has the addresses `found`, the gateway addresses of `result`.
+pub fn gateway_addresses(
+    config: &BridgeConfig,
+    result: &CniResult,
+    link: &Link,
+    found: &[IpNetwork],
+) -> Result<Vec<Operation>> {
+    let mut wanted: Vec<IpNetwork> = Vec::new();
+    for ip in &result.ips {
+        let gateway =
+            ip.gateway.and_then(|gateway| IpNetwork::new(gateway, ip.address.prefix()).ok());
+        wanted.extend(gateway.filter(|gateway| !wanted.contains(gateway)));
+    }
+    let mut operations = Vec::new();
+    for gateway in wanted.iter().filter(|gateway| !found.contains(gateway)) {
+        for other in found.iter().filter(|other| !wanted.contains(other)) {
+            let is_removed = operations.iter().any(|operation| {
+                matches!(operation, Operation::RemoveAddress { address, .. } if address == other)
+            });
+            if !is_in_the_way(other, gateway) || is_removed {
+                continue;
+            }
+            if !config.force_address {
+                let message =
+                    format!("{:?} already has an IP address different from {gateway}", link.name);
+                return Err(Error::new(Code::Conflict, message)
+                    .with_details(format!("it has {other}; \"forceAddress\": true replaces it")));
+            }
+            operations.push(Operation::RemoveAddress { link: link.name.clone(), address: *other });
+        }
+        operations.push(Operation::AddAddress {
+            place: Place::Host,
+            link: link.name.clone(),
+            address: *gateway,
+            detection: DuplicateDetection::Skipped,
+        });
+    }
+    if let (false, Some(mac)) = (operations.is_empty(), link.mac.filter(|mac| mac.is_assignable()))
+    {
+        operations.push(host_link(&link.name, HostLinkChange::KeepMac(mac)));
+    }
+    Ok(operations)
+}
+
+/// An IPv4 address beside any other of its family, an IPv6 one beside one of an overlapping subnet.
+fn is_in_the_way(other: &IpNetwork, gateway: &IpNetwork) -> bool {
+    match (other, gateway) {
+        (IpNetwork::V4(_), IpNetwork::V4(_)) => true,
+        (IpNetwork::V6(a), IpNetwork::V6(b)) => a.contains(b.ip()) || b.contains(a.ip()),
+        _ => false,
+    }
+}
+
+/// Gives the container interface its addresses and routes, and brings it up.
+pub fn container(config: &BridgeConfig, result: &CniResult, ends: &Ends) -> Result<Vec<Operation>> {
+    let name = &ends.container;
+    let has_ipv6 = result.ips.iter().any(|ip| ip.address.is_ipv6());
+    let mut operations = Vec::new();
+    if config.ipam.is_some() {
+        operations.extend(container_sysctls(config, name, has_ipv6));
+    }
+    for ip in &result.ips {
+        operations.push(Operation::AddAddress {
+            place: Place::Container,
+            link: name.clone(),
+            address: ip.address,
+            detection: config.detection,
+        });
+    }
+    operations.push(Operation::ContainerUp { name: name.clone() });
+    for route in link_routes(result)? {
+        operations.push(Operation::AddRoute { link: name.clone(), route });
+    }
+    operations.push(Operation::AwaitPort { name: ends.host.clone() });
+    if has_ipv6 && config.detection == DuplicateDetection::AsSet {
+        operations.push(Operation::AwaitAddresses { name: name.clone() });
+    }
+    Ok(operations)
+}
+
+fn container_sysctls(config: &BridgeConfig, name: &str, has_ipv6: bool) -> Vec<Operation> {
+    let ipv6 = |key: &str| format!("ipv6/conf/{name}/{key}");
+    let optional = |name, value| optional_sysctl(Place::Container, name, value);
+    let required =
+        |name, value| Operation::Sysctl { place: Place::Container, name, value, optional: false };
+    let mut operations = vec![
+        optional(format!("ipv4/conf/{name}/arp_notify"), "1"),
+        // No address and no route but the IPAM's, whoever advertises on the bridge.
+        optional(ipv6("accept_ra"), "0"),
+        optional(ipv6("autoconf"), "0"),
+    ];
+    if has_ipv6 {
+        operations.push(required("ipv6/conf/lo/disable_ipv6".to_owned(), "0"));
+        operations.push(required(ipv6("disable_ipv6"), "0"));
+        operations.push(optional(ipv6("keep_addr_on_down"), "1"));
+        operations.push(optional(ipv6("ndisc_notify"), "1"));
+    }
+    if config.detection == DuplicateDetection::Skipped {
+        operations.push(optional(ipv6("accept_dad"), "0"));
+    }
+    operations
+}
+
+/// Turns forwarding on for each family of the addresses.
+pub fn forwarding(result: &CniResult) -> Vec<Operation> {
+    let has = |is_ipv4: bool| result.ips.iter().any(|ip| ip.address.is_ipv4() == is_ipv4);
+    let mut operations = Vec::new();
+    if has(true) {
+        operations.push(Operation::EnableForwarding { name: "ipv4/ip_forward" });
+    }
+    if has(false) {
+        operations.push(Operation::EnableForwarding { name: "ipv6/conf/all/forwarding" });
+    }
+    operations
+}
+
+/// Writes the resolv.conf that `ip netns exec` puts before the container's eyes; `marker` is its
+/// first line.
+pub fn resolv_conf(path: PathBuf, marker: &str, dns: &Dns) -> Operation {
+    let mut lines = vec![marker.to_owned()];
+    if !dns.domain.is_empty() {
+        lines.push(format!("domain {}", dns.domain));
+    }
+    if !dns.search.is_empty() {
+        lines.push(format!("search {}", dns.search.join(" ")));
+    }
+    lines.extend(dns.nameservers.iter().map(|server| format!("nameserver {server}")));
+    if !dns.options.is_empty() {
+        lines.push(format!("options {}", dns.options.join(" ")));
+    }
+    lines.push(String::new());
+    Operation::WriteResolvConf { path, text: lines.join("\n") }
+}
+
+fn host_link(name: &str, change: HostLinkChange) -> Operation {
+    Operation::SetHostLink { name: name.to_owned(), change }
+}
+
+fn optional_sysctl(place: Place, name: String, value: &'static str) -> Operation {
+    Operation::Sysctl { place, name, value, optional: true }
+}
+
+fn port_vlans(name: &str, first: VlanId, last: VlanId, action: VlanAction) -> Operation {
+    Operation::PortVlans { name: name.to_owned(), first, last, action }
+}

@@ -1,0 +1,72 @@
+//! From the routes of a result to routes of the kernel's. Pure.
+
+use std::net::IpAddr;
+
+use cni_common::spec::{CniResult, Route};
+use cni_common::sys::route::LinkRoute;
+use cni_common::{Code, Error, Result};
+use ipnetwork::IpNetwork;
+
+/// Scopes from link (253) on have no gateway (`/etc/iproute2/rt_scopes`).
+const SCOPE_LINK: u8 = 253;
+
+/// The routes to be added: one without a gateway gets the first of its family; several gateways to
+/// one destination are one route with several next hops; what is written twice is there once.
+pub fn link_routes(result: &CniResult) -> Result<Vec<LinkRoute>> {
+    let gateways: Vec<IpAddr> = result.ips.iter().filter_map(|ip| ip.gateway).collect();
+    let mut found: Vec<LinkRoute> = Vec::new();
+    for route in &result.routes {
+        let next = link_route(route, &gateways)?;
+        let same = found.iter_mut().find(|before| is_same_but_gateways(before, &next));
+        match same {
+            None => found.push(next),
+            Some(before) => {
+                let new = next.gateways.into_iter().filter(|gw| !before.gateways.contains(gw));
+                let new: Vec<IpAddr> = new.collect();
+                before.gateways.extend(new);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn link_route(route: &Route, gateways: &[IpAddr]) -> Result<LinkRoute> {
+    let number = |key: &str, value: Option<i64>| match value {
+        None => Ok(None),
+        Some(value) => u32::try_from(value).map(Some).map_err(|_range| {
+            let message =
+                format!("route to {}: {key}: must be 0 to {}, got {value}", route.dst, u32::MAX);
+            Error::new(Code::InvalidConfig, message)
+        }),
+    };
+    let scope = number("scope", route.scope)?;
+    let scope = match scope.map(u8::try_from).transpose() {
+        Ok(scope) => scope,
+        Err(_range) => {
+            let message = format!("route to {}: scope: must be 0 to 255", route.dst);
+            return Err(Error::new(Code::InvalidConfig, message));
+        }
+    };
+    let has_gateway = scope.is_none_or(|scope| scope < SCOPE_LINK);
+    let of_family = gateways.iter().copied().find(|gw| gw.is_ipv4() == route.dst.is_ipv4());
+    let gateway = route.gw.or_else(|| of_family.filter(|_| has_gateway));
+    Ok(LinkRoute {
+        dst: network(route.dst),
+        gateways: gateway.into_iter().collect(),
+        mtu: number("mtu", route.mtu)?,
+        advmss: number("advmss", route.advmss)?,
+        priority: number("priority", route.priority)?,
+        table: number("table", route.table)?,
+        scope,
+    })
+}
+
+/// The destination with its host part zero, as the kernel demands.
+fn network(dst: IpNetwork) -> IpNetwork {
+    IpNetwork::new(dst.network(), dst.prefix()).unwrap_or(dst)
+}
+
+fn is_same_but_gateways(a: &LinkRoute, b: &LinkRoute) -> bool {
+    let bare = |route: &LinkRoute| LinkRoute { gateways: Vec::new(), ..route.clone() };
+    bare(a) == bare(b) && a.gateways.is_empty() == b.gateways.is_empty()
+}
