@@ -1,0 +1,58 @@
+# What the scripts share: the tools they need, cargo, and a network of one's own to work in.
+# Sourced by scripts/test, scripts/demo and .ci/run; does nothing by itself.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# An ordinary user's PATH on Debian lacks the folders that ip and nft are in.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# need_tools COMMAND:PACKAGE…: sees to it that every command is there. As root it installs the
+# packages of those that are missing (Debian), and says so; anyone else is told what is missing.
+need_tools() {
+    local pair missing=() packages=()
+    for pair in "$@"; do
+        command -v "${pair%%:*}" >/dev/null && continue
+        missing+=("${pair%%:*}")
+        packages+=("${pair#*:}")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    is_root && command -v apt-get >/dev/null ||
+        fail "missing: ${missing[*]} (Debian: sudo apt-get install ${packages[*]})"
+    say "installing, as ${missing[*]} are missing: ${packages[*]}"
+    DEBIAN_FRONTEND=noninteractive apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${packages[@]}" \
+        >/dev/null
+}
+
+# Finds cargo, also where a login shell would have, and a folder to build in that can be written.
+need_cargo() {
+    command -v cargo >/dev/null || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+    command -v cargo >/dev/null || fail "missing: cargo (https://rustup.rs)"
+    need_tools cc:gcc
+    if [ -z "${CARGO_TARGET_DIR:-}" ] && ! mkdir -p "$root/target" 2>/dev/null ||
+        [ -z "${CARGO_TARGET_DIR:-}" ] && [ ! -w "$root/target" ]; then
+        export CARGO_TARGET_DIR=${XDG_CACHE_HOME:-$HOME/.cache}/causeway/target
+        say "$root/target is not yours to write: building in $CARGO_TARGET_DIR"
+    fi
+}
+
+# own_network COMMAND…: runs a command as root of a network and mount namespace of its own, so
+# that nothing it does reaches the machine's network. An ordinary user gets there through a user
+# namespace.
+own_network() {
+    if is_root; then
+        unshare --net --mount -- "$@"
+        return
+    fi
+    unshare --user --map-root-user true 2>/dev/null || fail \
+        "this machine lets no ordinary user make a user namespace: run it as root, or allow them" \
+        "(sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0)"
+    unshare --user --map-root-user --net --mount -- "$@"
+}
