@@ -1,30 +1,28 @@
 //! A throw-away host: the calling test thread in namespaces of its own.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sched::CloneFlags;
 
 use crate::container::{Container, Outside};
+use crate::folders::{self, Covered};
 use crate::namespace;
 use crate::process::{self, Background, Finished};
-
-/// Where [`Host::temp_dir`] lies; in memory, seen by this host alone.
-const TEMP: &str = "/run/test";
 
 /// A host of the test's own. While it lives, the calling thread, the threads and the processes
 /// that it starts see
 ///
 /// - a network namespace with nothing but `lo`, which is up;
 /// - empty `/run` (with `/run/netns` and `/run/lock`) and `/var/lib/cni`, in memory;
+/// - an `/etc` that they may add to (`/etc/netns`), in memory, what it holds being the machine's;
 /// - `/sys` of that namespace, where the kernel allows it.
 ///
 /// Everything vanishes with the thread and its processes. Other threads of the test program are
 /// not touched, so tests run in parallel. Do not create two at once in one thread.
 #[derive(Debug)]
-pub struct Host(());
+pub struct Host(Covered);
 
 impl Host {
     /// Makes the calling thread a host.
@@ -36,25 +34,14 @@ impl Host {
         namespace::leave(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS);
         namespace::make_mounts_private();
         namespace::mount_sysfs();
-        namespace::mount_tmpfs("/run");
-        for dir in ["/run/netns", "/run/lock", TEMP] {
-            fs::create_dir(dir).unwrap_or_else(|error| panic!("create {dir}: {error}"));
-        }
-        // An ordinary user can't create the folder, only hide the one around it.
-        if Path::new("/var/lib/cni").is_dir() {
-            namespace::mount_tmpfs("/var/lib/cni");
-        } else {
-            namespace::mount_tmpfs("/var/lib");
-            fs::create_dir("/var/lib/cni").expect("create /var/lib/cni");
-        }
-        let host = Self(());
+        let host = Self(folders::cover());
         host.run(["ip", "link", "set", "lo", "up"]);
         host
     }
 
     /// An empty folder that only this host sees.
     pub fn temp_dir(&self) -> &Path {
-        Path::new(TEMP)
+        Path::new(folders::TEMP)
     }
 
     /// A container whose namespace is `/run/netns/<name>`, as `ip netns add` makes it.
@@ -97,6 +84,13 @@ impl Host {
     /// Links, addresses and routes as text: the same before and after means nothing was left.
     pub fn state(&self) -> String {
         state(|words| self.run(words))
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // The namespaces end with the thread; a thread may make another host before that.
+        self.0.uncover();
     }
 }
 

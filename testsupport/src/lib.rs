@@ -21,6 +21,7 @@ mod call;
 mod container;
 mod executable;
 pub mod feature;
+mod folders;
 pub mod golden;
 mod host;
 mod namespace;

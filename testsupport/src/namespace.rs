@@ -63,6 +63,11 @@ pub(crate) fn mount_tmpfs(path: &str) {
         .unwrap_or_else(|errno| panic!("mount a tmpfs on {path}: {errno}"));
 }
 
+/// Takes the topmost mount away from `place`; content when there is none.
+pub(crate) fn uncover(place: &str) {
+    umount2(place, MntFlags::MNT_DETACH).ok();
+}
+
 /// Mounts `/sys` as the calling thread's network namespace has it, where the kernel allows that.
 pub(crate) fn mount_sysfs() {
     // Where a container runtime has masked /sys an ordinary user may not mount it; no plugin of
@@ -73,8 +78,14 @@ pub(crate) fn mount_sysfs() {
 /// Makes `path` a name of the calling thread's network namespace, as `ip netns add` does.
 pub(crate) fn bind_own(path: &Path) {
     fs::write(path, "").unwrap_or_else(|error| panic!("create {}: {error}", path.display()));
-    mount(Some(OWN), path, NO, MsFlags::MS_BIND, NO)
-        .unwrap_or_else(|errno| panic!("bind {OWN} to {}: {errno}", path.display()));
+    bind(OWN.as_ref(), path);
+}
+
+/// Makes `place` show what `source` is, with all that is mounted below.
+pub(crate) fn bind(source: &Path, place: &Path) {
+    mount(Some(source), place, NO, MsFlags::MS_BIND | MsFlags::MS_REC, NO).unwrap_or_else(
+        |errno| panic!("bind {} to {}: {errno}", source.display(), place.display()),
+    );
 }
 
 /// Takes the name away; content when it is gone already, as tests do that on purpose.

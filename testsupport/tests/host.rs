@@ -65,6 +65,23 @@ fn mounts() -> String {
 }
 
 #[test]
+fn what_a_host_writes_to_etc_is_its_own() {
+    {
+        let host = Host::new();
+        let _blue = host.container("blue");
+        fs::create_dir_all("/etc/netns/blue").unwrap();
+        fs::write("/etc/netns/blue/resolv.conf", "nameserver 192.0.2.53\n").unwrap();
+        let seen = host.run(["ip", "netns", "exec", "blue", "cat", "/etc/resolv.conf"]);
+        assert_eq!(seen, "nameserver 192.0.2.53\n");
+        assert_ne!(host.run(["cat", "/etc/resolv.conf"]), seen);
+        assert!(fs::read_to_string("/etc/passwd").unwrap().contains("root:"));
+    }
+    assert!(
+        !std::thread::spawn(|| Path::new("/proc/1/root/etc/netns/blue").exists()).join().unwrap()
+    );
+}
+
+#[test]
 fn a_background_process_ends_with_its_guard() {
     let host = Host::new();
     let sleeper = host.background(["sleep", "100"]);
@@ -87,7 +104,8 @@ fn a_call_sees_only_what_it_was_given() {
 #[test]
 #[should_panic(expected = "did not end within")]
 fn a_call_that_hangs_is_killed() {
-    let script = Host::new().temp_dir().join("hang");
+    let host = Host::new();
+    let script = host.temp_dir().join("hang");
     fs::write(&script, "#!/bin/sh\nexec sleep 50\n").unwrap();
     fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     Call::of(script).limit(std::time::Duration::from_millis(200)).run();
