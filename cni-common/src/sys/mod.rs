@@ -4,11 +4,13 @@
 //! - [`netns`] - opening a network namespace, and doing something inside it
 //! - [`netlink`] - one rtnetlink socket: requests, dumps, notifications
 //! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
+//! - [`lock`] - a file lock waited for in turn, with a deadline
 //! - [`sysctl`] - `/proc/sys/net`
 
 pub mod address;
 pub mod bridge_port;
 pub mod link;
+pub mod lock;
 pub mod netlink;
 pub mod netns;
 pub mod pair;

@@ -1,0 +1,296 @@
+//! The pool folder and the files in it, in the reference's format: the truth about every address.
+//!
+//! Nothing is remembered here and nothing decided; each method is one thing done to one file.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cni_common::sys::lock::FileLock;
+use cni_common::{Code, Error, Result};
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+
+use super::lease::Holder;
+use super::mark::Stamp;
+use super::origin;
+
+/// How long a call waits for the pool: well below every caller's own deadline (2 minutes and more).
+const PATIENCE: Duration = Duration::from_secs(30);
+/// No address file is longer: two names of at most 255 bytes and the break.
+const LONGEST: u64 = 1024;
+/// How often the lock file may be replaced by another while we wait for it.
+const REPLACED: usize = 8;
+/// Who may read and write an address file.
+const PRIVATE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
+/// A pool folder whose lock is held.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    dir: OwnedFd,
+    _lock: FileLock,
+}
+
+impl Folder {
+    /// Opens the folder at `path` and locks it; `None` if there is none.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        for _ in 0..REPLACED {
+            let dir = match openat(AT_FDCWD, path, flags, Mode::empty()) {
+                Ok(dir) => dir,
+                Err(Errno::ENOENT) => return Ok(None),
+                Err(errno) => return Err(failed("open pool folder", path, errno)),
+            };
+            let lock = match lock(&dir, &path.join("lock")) {
+                Ok(lock) => lock,
+                // The folder itself was deleted between the two opens.
+                Err(error) if error.is_not_found() && !path.exists() => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            // Who waits long may get the lock of a folder or file that an operator has deleted.
+            let own = fstat(lock.file()).map(|stat| (stat.st_dev, stat.st_ino));
+            let now = std::os::unix::fs::MetadataExt::ino;
+            let there = std::fs::metadata(path.join("lock"));
+            if let (Ok((_, inode)), Ok(there)) = (own, there)
+                && inode == now(&there)
+            {
+                return Ok(Some(Self { path: path.to_owned(), dir, _lock: lock }));
+            }
+        }
+        let message = format!("lock {}: replaced again and again", path.join("lock").display());
+        Err(Error::new(Code::TryAgainLater, message))
+    }
+
+    /// The same, making the folder if there is none.
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        for _ in 0..REPLACED {
+            if let Some(folder) = Self::open(path)? {
+                return Ok(folder);
+            }
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(path)
+                .map_err(|error| Error::io("create pool folder", path, &error))?;
+        }
+        Err(failed("create pool folder", path, Errno::ENOENT))
+    }
+
+    /// The folder's path, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file of `ip`, for messages.
+    pub(super) fn path_of(&self, ip: IpAddr) -> PathBuf {
+        self.path.join(ip.to_string())
+    }
+
+    /// The folder, for its stamp.
+    pub(super) fn dir(&self) -> &OwnedFd {
+        &self.dir
+    }
+
+    /// Device and inode of the folder.
+    pub(super) fn identity(&self) -> Result<(u64, u64)> {
+        let stat = fstat(&self.dir).map_err(|errno| failed("stat", &self.path, errno))?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
+    /// The folder's time of change.
+    pub(super) fn stamp(&self) -> Result<Stamp> {
+        Stamp::of(&self.dir).map_err(|errno| failed("stat", &self.path, errno))
+    }
+
+    /// Makes the file of `ip` with `content`, marked with this `boot`: all of it at once, or
+    /// nothing. `false` if there is one already, whatever it is.
+    pub(super) fn create_lease(&self, ip: IpAddr, content: &str, boot: &str) -> Result<bool> {
+        let path = self.path_of(ip);
+        let made = match self.unnamed_file() {
+            Ok(file) => fill(&file, content, boot).and_then(|()| {
+                let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+                let follow = AtFlags::AT_SYMLINK_FOLLOW;
+                Ok(linkat(AT_FDCWD, source.as_str(), &self.dir, name(ip).as_str(), follow)?)
+            }),
+            Err(errno) => Err(errno.into()),
+        };
+        match made.map_err(|error| (error.raw_os_error().map(Errno::from_raw), error)) {
+            Ok(()) => Ok(true),
+            Err((Some(Errno::EEXIST), _)) => Ok(false),
+            // No unnamed files on this file system, or no /proc here.
+            Err((Some(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL | Errno::ENOENT), _)) => {
+                self.create_lease_by_name(ip, content, boot)
+            }
+            Err((_, error)) => Err(Error::io("write address file", &path, &error)),
+        }
+    }
+
+    fn unnamed_file(&self) -> Result<File, Errno> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        openat(&self.dir, ".", flags, PRIVATE).map(File::from)
+    }
+
+    /// The way of file systems without unnamed files: a hidden name first, then the real one.
+    fn create_lease_by_name(&self, ip: IpAddr, content: &str, boot: &str) -> Result<bool> {
+        const HIDDEN: &str = ".causeway-new";
+        let path = self.path.join(HIDDEN);
+        let io = |error: &io::Error| Error::io("write", &path, error);
+        // What a killed call left; never written to, for it may be an address file's other name.
+        self.unlink(HIDDEN).map_err(|errno| io(&errno.into()))?;
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let made = openat(&self.dir, HIDDEN, flags, PRIVATE)
+            .map_err(io::Error::from)
+            .and_then(|fd| fill(&File::from(fd), content, boot))
+            .and_then(|()| {
+                let to = name(ip);
+                Ok(linkat(&self.dir, HIDDEN, &self.dir, to.as_str(), AtFlags::empty())?)
+            });
+        let cleared = self.unlink(HIDDEN);
+        match made {
+            Ok(()) => cleared.map(|()| true).map_err(|errno| io(&errno.into())),
+            Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => Ok(false),
+            Err(error) => Err(io(&error)),
+        }
+    }
+
+    /// Who holds `ip`; `None` if there is no file of it.
+    pub(super) fn read_lease(&self, ip: IpAddr) -> Result<Option<Holder>> {
+        // Not blocking: the name may be a FIFO's. Not following: it may be a link to anything.
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = match openat(&self.dir, name(ip).as_str(), flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => return Ok(Some(Holder::Unknown)),
+            Err(errno) => return Err(failed("read", &self.path_of(ip), errno)),
+        };
+        let mut content = Vec::new();
+        match file.take(LONGEST + 1).read_to_end(&mut content) {
+            Ok(length) if length as u64 <= LONGEST => Ok(Some(Holder::parse(&content))),
+            Ok(_) => Ok(Some(Holder::Unknown)),
+            // A folder, or a FIFO that nobody writes to.
+            Err(error) if is_no_file(&error) => Ok(Some(Holder::Unknown)),
+            Err(error) => Err(Error::io("read", &self.path_of(ip), &error)),
+        }
+    }
+
+    /// The boot in which this suite made the file of `ip`, if it was this suite.
+    pub(super) fn boot_of(&self, ip: IpAddr) -> Option<String> {
+        origin::read(&self.path_of(ip))
+    }
+
+    /// Deletes the file of `ip`; one that is gone already is done.
+    pub(super) fn remove_lease(&self, ip: IpAddr) -> Result<()> {
+        self.unlink(&name(ip)).map_err(|errno| failed("remove", &self.path_of(ip), errno))
+    }
+
+    fn unlink(&self, name: &str) -> Result<(), Errno> {
+        match unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The addresses that there are files of.
+    pub(super) fn list(&self) -> Result<Vec<IpAddr>> {
+        let list = |errno| failed("list", &self.path, errno);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut dir = Dir::openat(&self.dir, ".", flags, Mode::empty()).map_err(list)?;
+        let mut addresses = Vec::new();
+        for entry in dir.iter() {
+            let entry = entry.map_err(list)?;
+            addresses.extend(parse_name(OsStr::from_bytes(entry.file_name().to_bytes())));
+        }
+        Ok(addresses)
+    }
+
+    /// The address given last of the set `index`; `None` if none is recorded.
+    pub(super) fn last_given(&self, index: usize) -> Result<Option<IpAddr>> {
+        let name = last_name(index);
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = match openat(&self.dir, name.as_str(), flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(failed("read", &self.path.join(name), errno)),
+        };
+        let mut text = String::new();
+        file.take(LONGEST)
+            .read_to_string(&mut text)
+            .map_err(|error| Error::io("read", &self.path.join(name), &error))?;
+        // Cut short or empty: the round begins anew.
+        Ok(text.trim().parse().ok())
+    }
+
+    /// Whether the set `index` has its record, so that writing it will not change the folder.
+    pub(super) fn has_last_given(&self, index: usize) -> bool {
+        fstatat(&self.dir, last_name(index).as_str(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Records the address given last. Written over the old one and then cut, so that a full disk
+    /// does not stop it.
+    pub(super) fn set_last_given(&self, index: usize, ip: IpAddr) -> Result<()> {
+        let name = last_name(index);
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_CREAT
+            | OFlag::O_CLOEXEC
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK;
+        let text = ip.to_string();
+        openat(&self.dir, name.as_str(), flags, PRIVATE)
+            .map_err(io::Error::from)
+            .and_then(|fd| {
+                let file = File::from(fd);
+                file.write_all_at(text.as_bytes(), 0)?;
+                file.set_len(text.len() as u64)
+            })
+            .map_err(|error| Error::io("write", &self.path.join(name), &error))
+    }
+}
+
+fn lock(dir: &OwnedFd, path: &Path) -> Result<FileLock> {
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let fd = openat(dir.as_fd(), "lock", flags | OFlag::O_NONBLOCK, PRIVATE)
+        .map_err(|errno| failed("open lock", path, errno))?;
+    FileLock::acquire(File::from(fd), path, PATIENCE)
+}
+
+fn fill(file: &File, content: &str, boot: &str) -> io::Result<()> {
+    origin::write(file, boot);
+    let mut file = file;
+    file.write_all(content.as_bytes())
+}
+
+fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
+    Error::io(operation, path, &errno.into())
+}
+
+fn name(ip: IpAddr) -> String {
+    ip.to_string()
+}
+
+fn last_name(index: usize) -> String {
+    format!("last_reserved_ip.{index}")
+}
+
+/// The address that a file is named by. Another spelling than the canonical one names none: it
+/// would not be found when that address is asked for.
+fn parse_name(name: &OsStr) -> Option<IpAddr> {
+    let text = name.to_str()?;
+    let ip: IpAddr = text.parse().ok()?;
+    (ip.to_string() == text && ip == ip.to_canonical()).then_some(ip)
+}
+
+/// What reading a folder, or a FIFO without a writer, answers.
+fn is_no_file(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EISDIR | Errno::EAGAIN | Errno::EINVAL))
+}

@@ -1,0 +1,61 @@
+//! CHECK and STATUS: what is there is compared with what should be, and nothing is changed.
+
+use cni_common::spec::CniResult;
+use cni_common::types::Attachment;
+use cni_common::{Code, Error, Result};
+
+use crate::allocate;
+use crate::config::Config;
+use crate::room::Room;
+use crate::store::{Holder, Pool};
+
+/// Fails unless the attachment holds an address, and every one that `previous` reports of its
+/// sets.
+pub(crate) fn check(
+    config: &Config,
+    attachment: &Attachment,
+    previous: Option<&CniResult>,
+) -> Result<()> {
+    let (container, ifname) = (&attachment.container, &attachment.ifname);
+    let missing = || {
+        let message = format!("host-local: Failed to find address added by container {container}");
+        Error::new(Code::CheckFailed, message)
+    };
+    let Some(mut pool) = Pool::open(&config.place)? else {
+        let path = config.place.pool();
+        return Err(missing().with_details(format!("there is no {}", path.display())));
+    };
+    let held = pool.held_by(container, ifname)?;
+    pool.settle();
+    if held.is_empty() {
+        return Err(missing());
+    }
+    let reported = previous.iter().flat_map(|result| &result.ips).map(|ip| ip.address.ip());
+    let ours = |ip: &std::net::IpAddr| config.sets.iter().any(|set| set.range_of(*ip).is_some());
+    for ip in reported.filter(ours).filter(|ip| !held.contains(ip)) {
+        let holder = pool.holder(ip)?;
+        let instead = holder.as_ref().map_or("nobody", Holder::name);
+        return Err(missing().with_details(format!("{ip} is held by {instead}")));
+    }
+    Ok(())
+}
+
+/// Fails with code 50 when an ADD would find a set without room.
+pub(crate) fn status(config: &Config) -> Result<()> {
+    let Some(mut pool) = Pool::open(&config.place)? else { return Ok(()) };
+    let mut full = Vec::new();
+    for (index, set) in config.sets.iter().enumerate() {
+        if pool.first_free(&allocate::order(set, None))?.is_none() {
+            let room = Room::of(&mut pool, set)?;
+            if room.reclaimable == 0 {
+                full.push(format!("range set {index} ({set}): {}", room.advice(pool.path())));
+            }
+        }
+    }
+    pool.settle();
+    if full.is_empty() {
+        return Ok(());
+    }
+    let message = format!("no IP addresses available in {}", full.join("; "));
+    Err(Error::new(Code::NotAvailable, message))
+}
