@@ -32,12 +32,10 @@ pub(crate) fn check(
     }
     let reported = previous.iter().flat_map(|result| &result.ips).map(|ip| ip.address.ip());
     let ours = |ip: &std::net::IpAddr| config.sets.iter().any(|set| set.range_of(*ip).is_some());
-    for ip in reported.filter(ours).filter(|ip| !held.contains(ip)) {
-        let holder = pool.holder(ip)?;
-        let instead = holder.as_ref().map_or("nobody", Holder::name);
-        return Err(missing().with_details(format!("{ip} is held by {instead}")));
-    }
-    Ok(())
+    let Some(ip) = reported.filter(ours).find(|ip| !held.contains(ip)) else { return Ok(()) };
+    let holder = pool.holder(ip)?;
+    let instead = holder.as_ref().map_or("nobody", Holder::name);
+    Err(missing().with_details(format!("{ip} is held by {instead}")))
 }
 
 /// Fails with code 50 when an ADD would find a set without room.
