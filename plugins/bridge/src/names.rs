@@ -94,8 +94,9 @@ mod tests {
 
     #[test]
     fn a_host_interface_is_named_after_network_container_and_ifname() {
+        // printf net/c1/eth0 | sha256sum
         let name = host_interface(&attachment("c1"));
-        assert_eq!(name, "vethfadb3463fb0");
+        assert_eq!(name, "veth6e5fcbeeefc");
         assert!(name.parse::<IfName>().is_ok());
         assert_ne!(host_interface(&attachment("c2")), name);
     }
