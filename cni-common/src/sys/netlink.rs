@@ -58,9 +58,12 @@ impl Netlink {
 
     /// Starts the notifications of `group` on this socket, which is then for waiting only.
     pub fn subscribe(&mut self, group: Group) -> Result<()> {
-        self.socket
-            .add_membership(group as u32)
-            .map_err(|error| socket_error(&error, "subscribe to netlink notifications"))
+        let fault =
+            |error: std::io::Error| socket_error(&error, "subscribe to netlink notifications");
+        // The kernel spares the port that caused a change its notification. What it did by itself
+        // was caused by port 0, which is also that of a socket not bound yet.
+        self.socket.bind_auto().map_err(fault)?;
+        self.socket.add_membership(group as u32).map_err(fault)
     }
 
     /// Asks for a change and waits until the kernel has made it. `flags` are `NLM_F_CREATE` etc.
