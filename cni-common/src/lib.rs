@@ -3,6 +3,7 @@
 //! - [`types`]: container ID, network name, interface name …: checked once, then trusted. Pure.
 //! - [`spec`]: the wire: configuration, versions, results, replies. Pure.
 //! - [`error`]: the one error type and the only table of codes. Pure.
+//! - [`nft`]: the packet filter's objects as values. Pure.
 //! - [`skel`]: from environment and stdin to a plugin's answer on stdout. The only writer of stdout.
 //! - [`undo`]: what an ADD has done so far, to be taken back in reverse.
 //! - [`delegate`]: finding and running an IPAM plugin.
@@ -14,6 +15,7 @@
 pub mod delegate;
 pub mod error;
 pub mod log;
+pub mod nft;
 pub mod skel;
 pub mod spec;
 pub mod sys;

@@ -5,6 +5,7 @@
 //! - [`netlink`] - one rtnetlink socket: requests, dumps, notifications
 //! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
 //! - [`lock`] - a file lock waited for in turn, with a deadline
+//! - [`nft`] - one nf_tables socket: transactions and questions
 //! - [`sysctl`] - `/proc/sys/net`
 
 pub mod address;
@@ -13,6 +14,7 @@ pub mod link;
 pub mod lock;
 pub mod netlink;
 pub mod netns;
+pub mod nft;
 pub mod pair;
 pub mod route;
 pub mod sysctl;

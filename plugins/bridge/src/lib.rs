@@ -3,12 +3,14 @@
 //! - [`config`], [`names`], [`plan`], [`operation`]: pure
 //! - [`apply`], [`resolv_conf`]: effects, by `cni_common::sys`
 //! - [`add`], [`del`], [`check`], [`gc`]: one command each
+//! - [`filter`]: masquerading and anti-spoofing, for those commands to call
 
 pub mod add;
 pub mod apply;
 pub mod check;
 pub mod config;
 pub mod del;
+pub mod filter;
 pub mod gc;
 pub mod names;
 pub mod operation;

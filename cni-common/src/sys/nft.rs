@@ -1,0 +1,111 @@
+//! nf_tables over netlink: transactions and questions. Knows no chain, set or rule by name.
+//!
+//! A transaction is one batch sent at once; the kernel works on it within the `send`, so its
+//! answers are there when that returns, and nothing here ever waits. A socket belongs to the
+//! network namespace of the thread that opened it.
+
+mod question;
+mod wire;
+
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use self::wire::Wire;
+use crate::error::{Code, Error, Result};
+use crate::nft::{Generation, Operation};
+
+/// How long a change that others keep getting in front of is tried again. Every lost race is
+/// somebody else's progress, so only a flood of changes can reach it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connection to the packet filter of one network namespace.
+#[derive(Debug)]
+pub struct Nft {
+    wire: Wire,
+}
+
+/// A transaction that was refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why; it says which operation.
+    pub error: Error,
+    /// Which operation, as its place in the transaction; `None` for the transaction itself.
+    pub operation: Option<usize>,
+}
+
+impl Refusal {
+    /// Whether the rule set was no longer of the expected generation.
+    pub fn is_changed(&self) -> bool {
+        self.operation.is_none() && self.error.raw_errno() == Some(Errno::ERESTART)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error
+    }
+}
+
+impl Nft {
+    /// Connects. Fails where the kernel has no netfilter netlink at all.
+    pub fn open() -> Result<Self> {
+        Ok(Self { wire: Wire::open()? })
+    }
+
+    /// Makes all the changes or none. With `expected`, only if nothing has changed since.
+    pub fn commit(
+        &mut self,
+        operations: &[Operation],
+        expected: Option<Generation>,
+    ) -> Result<(), Refusal> {
+        let started = Instant::now();
+        loop {
+            let refusal = match self.wire.transact(operations, expected) {
+                Ok(()) => return Ok(()),
+                Err(refusal) => refusal,
+            };
+            // A signal, or a module that was being loaded: nothing was changed.
+            let transient = matches!(refusal.error.raw_errno(), Some(Errno::EINTR | Errno::EAGAIN));
+            if !transient || started.elapsed() > PATIENCE {
+                return Err(refusal);
+            }
+        }
+    }
+
+    /// Looks, plans and changes as if nothing came between: `plan` is asked again when something
+    /// did. A plan without operations is no transaction.
+    pub fn change(
+        &mut self,
+        mut plan: impl FnMut(&mut Self) -> Result<Vec<Operation>>,
+    ) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let generation = self.generation()?;
+            let operations = plan(self)?;
+            if operations.is_empty() {
+                return Ok(());
+            }
+            match self.commit(&operations, generation) {
+                Ok(()) => return Ok(()),
+                Err(refusal) if refusal.is_changed() && started.elapsed() < PATIENCE => {}
+                Err(refusal) if refusal.is_changed() => {
+                    return Err(refusal.error.with_code(Code::TryAgainLater).context(format!(
+                        "the packet filter kept changing for {} s",
+                        PATIENCE.as_secs()
+                    )));
+                }
+                Err(refusal) => return Err(refusal.error),
+            }
+        }
+    }
+}
+
+/// Whether the error says that the kernel lacks nf_tables, or something of it that was asked for.
+pub fn is_unsupported(error: &Error) -> bool {
+    use Errno::{EAFNOSUPPORT, ENOENT, ENOPROTOOPT, EOPNOTSUPP, EPROTONOSUPPORT};
+    matches!(
+        error.raw_errno(),
+        Some(EAFNOSUPPORT | ENOENT | ENOPROTOOPT | EOPNOTSUPP | EPROTONOSUPPORT)
+    )
+}

@@ -1,0 +1,150 @@
+//! What is there: one element, all elements, sets, chains, rules. Absent is an answer, not an
+//! error, and so is a kernel without nf_tables.
+
+use netlink_packet_netfilter::NetfilterMessage;
+use netlink_packet_netfilter::nftables::{
+    ChainAttribute, ChainMessage, GenMessage, ListAttribute, NfTablesMessage as Message,
+    RuleAttribute, RuleMessage, SetAttribute, SetElementAttribute, SetElementList,
+    SetElementMessage, SetMessage, TableMessage,
+};
+
+use super::Nft;
+use super::wire::{Question, Wire};
+use crate::error::{Context, Result};
+use crate::nft::{self, Element, Family, FoundChain, FoundRule, Generation, Set, Table, Value};
+
+impl Nft {
+    /// The present state's number; `None` in a kernel without nf_tables.
+    pub fn generation(&mut self) -> Result<Option<Generation>> {
+        let message = Message::GetGen(GenMessage { attributes: Vec::new() });
+        let answer = self.ask(Family::Inet, message, Question::One);
+        let answer = answer.context("ask for the packet filter's generation")?;
+        Ok(answer.iter().find_map(|message| match message {
+            Message::NewGen(message) => nft::generation(message),
+            _ => None,
+        }))
+    }
+
+    /// Whether the table is there.
+    pub fn has_table(&mut self, table: Table) -> Result<bool> {
+        let attributes = vec![nft::table_attribute(table)];
+        let message = Message::GetTable(TableMessage { attributes });
+        let answer = self.ask(table.family, message, Question::One);
+        Ok(!answer.with_context(|| format!("look for table {table}"))?.is_empty())
+    }
+
+    /// The element of this key. The set's other properties are not looked at.
+    pub fn find_element(
+        &mut self,
+        table: Table,
+        set: &Set,
+        key: &[Value],
+    ) -> Result<Option<Element>> {
+        let element =
+            ListAttribute::Element(vec![SetElementAttribute::Key(nft::key_attribute(key))]);
+        let mut attributes = elements_of(table, &set.name);
+        attributes.push(SetElementList::Elements(vec![element]));
+        let message = Message::GetSetElement(SetElementMessage { attributes });
+        let answer = self.ask(table.family, message, Question::One);
+        let answer = answer.with_context(|| format!("look into set {table} {}", set.name))?;
+        Ok(read_elements(&answer, set).into_iter().next())
+    }
+
+    /// All elements of the set.
+    pub fn list_elements(&mut self, table: Table, set: &Set) -> Result<Vec<Element>> {
+        let name = &set.name;
+        let attributes = elements_of(table, name);
+        let message = Message::GetSetElement(SetElementMessage { attributes });
+        let answer = self.ask(table.family, message, Question::All);
+        let answer = answer.with_context(|| format!("list set {table} {name}"))?;
+        Ok(read_elements(&answer, set))
+    }
+
+    /// Whether the set has no element, or is not there: looks at its beginning only.
+    pub fn is_empty(&self, table: Table, set: &Set) -> Result<bool> {
+        let name = &set.name;
+        let attributes = elements_of(table, name);
+        let message = Message::GetSetElement(SetElementMessage { attributes });
+        let message = NetfilterMessage::new(nft::header(table.family), message);
+        // The rest of the answer goes with the connection.
+        let answer = Wire::open()?.ask(&message, Question::Some);
+        let answer = answer.with_context(|| format!("look into set {table} {name}"))?;
+        Ok(read_elements(&answer, set).is_empty())
+    }
+
+    /// The names of the table's sets.
+    pub fn list_sets(&mut self, table: Table) -> Result<Vec<String>> {
+        let attributes = vec![SetAttribute::Table(table.name.to_owned())];
+        let message = Message::GetSet(SetMessage { attributes });
+        let answer = self.ask(table.family, message, Question::All);
+        let answer = answer.with_context(|| format!("list the sets of table {table}"))?;
+        Ok(answer
+            .iter()
+            .filter_map(|message| match message {
+                Message::NewSet(message) => nft::set_name(message),
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// The chain of this name.
+    pub fn find_chain(&mut self, table: Table, name: &str) -> Result<Option<FoundChain>> {
+        let attributes = vec![
+            ChainAttribute::Table(table.name.to_owned()),
+            ChainAttribute::Name(name.to_owned()),
+        ];
+        let message = Message::GetChain(ChainMessage { attributes });
+        let answer = self.ask(table.family, message, Question::One);
+        let answer = answer.with_context(|| format!("look for chain {table} {name}"))?;
+        Ok(read_chains(&answer).next())
+    }
+
+    /// The rules of the chain, in order.
+    pub fn list_rules(&mut self, table: Table, chain: &str) -> Result<Vec<FoundRule>> {
+        let attributes = vec![
+            RuleAttribute::Table(table.name.to_owned()),
+            RuleAttribute::Chain(chain.to_owned()),
+        ];
+        let message = Message::GetRule(RuleMessage { attributes });
+        let answer = self.ask(table.family, message, Question::All);
+        let answer = answer.with_context(|| format!("list chain {table} {chain}"))?;
+        Ok(answer
+            .iter()
+            .filter_map(|message| match message {
+                Message::NewRule(message) => nft::rule(message),
+                _ => None,
+            })
+            .collect())
+    }
+
+    fn ask(
+        &mut self,
+        family: Family,
+        message: Message,
+        question: Question,
+    ) -> Result<Vec<Message>> {
+        self.wire.ask(&NetfilterMessage::new(nft::header(family), message), question)
+    }
+}
+
+fn elements_of(table: Table, set: &str) -> Vec<SetElementList> {
+    vec![SetElementList::Table(table.name.to_owned()), SetElementList::Set(set.to_owned())]
+}
+
+fn read_elements(answer: &[Message], set: &Set) -> Vec<Element> {
+    answer
+        .iter()
+        .filter_map(|message| match message {
+            Message::NewSetElement(message) => Some(nft::elements(message, (&set.key, set.data))),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+}
+
+fn read_chains(answer: &[Message]) -> impl Iterator<Item = FoundChain> {
+    answer.iter().filter_map(|message| match message {
+        Message::NewChain(message) => nft::chain(message),
+        _ => None,
+    })
+}

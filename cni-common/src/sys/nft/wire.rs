@@ -1,0 +1,268 @@
+//! Messages to and from the kernel: numbering, batches, acknowledgements, dumps.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use netlink_packet_core::{
+    DefaultNla, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_netfilter::nftables::NfTablesMessage;
+use netlink_packet_netfilter::none::ControlMessage;
+use netlink_packet_netfilter::{
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
+};
+
+use super::Refusal;
+use crate::error::{Code, Error, Result};
+use crate::nft::{Generation, Operation, encode};
+
+/// `NFNL_SUBSYS_NFTABLES` of linux/netfilter/nfnetlink.h.
+const SUBSYSTEM: u16 = 10;
+/// `NFNL_BATCH_GENID` of the same: the attribute of a batch's begin.
+const BATCH_GENERATION: u16 = 1;
+/// `NFNL_MSG_BATCH_BEGIN`.
+const BATCH_BEGIN: u8 = 16;
+/// The kernel fills at most 32 KiB of a dump at a time (`netlink_dump`); acknowledgements are less.
+const BUFFER: usize = 64 * 1024;
+/// A dump that is interrupted this often is one of a rule set under constant change.
+const DUMPS: usize = 200;
+
+/// What was asked of a dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// One object; absent is an answer.
+    One,
+    /// All of them.
+    All,
+    /// The first few only; the connection is of no use afterwards.
+    Some,
+}
+
+/// One netlink socket.
+#[derive(Debug)]
+pub(super) struct Wire {
+    socket: OwnedFd,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+/// What one message from the kernel meant.
+enum Answer {
+    Object(NfTablesMessage),
+    Failed(Errno, u32),
+    Acknowledged(u32),
+    Done,
+    Stale,
+}
+
+impl Wire {
+    pub(super) fn open() -> Result<Self> {
+        let socket = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::NetlinkNetFilter,
+        )
+        .map_err(|errno| Error::errno(Code::Kernel, errno).context("open a netfilter socket"))?;
+        Ok(Self { socket, sequence: 0, buffer: vec![0; BUFFER] })
+    }
+
+    /// Sends the operations as one batch and reads what became of it.
+    pub(super) fn transact(
+        &mut self,
+        operations: &[Operation],
+        expected: Option<Generation>,
+    ) -> Result<(), Refusal> {
+        let whole = |error: Error| Refusal {
+            error: error.context("change the packet filter"),
+            operation: None,
+        };
+        let first = self.next();
+        let mut bytes = Vec::with_capacity(256 * operations.len());
+        append(&mut bytes, batch_begin(expected), (first, NLM_F_REQUEST));
+        for (index, operation) in operations.iter().enumerate() {
+            let sequence = self.next();
+            let (message, flags) = encode(operation, sequence);
+            // Errors are told without asking; that the last was reached says that all were.
+            let ack = if index + 1 == operations.len() { NLM_F_ACK } else { 0 };
+            append(&mut bytes, message, (sequence, NLM_F_REQUEST | flags | ack));
+        }
+        let last = self.sequence;
+        let end = self.next();
+        append(&mut bytes, control(ControlMessage::BatchEnd), (end, NLM_F_REQUEST));
+        self.send(&bytes).map_err(|errno| whole(Error::errno(Code::Kernel, errno)))?;
+
+        let mut acknowledged = false;
+        let mut refusal: Option<Refusal> = None;
+        while let Some(answers) = self.receive(first).map_err(whole)? {
+            for (answer, _interrupted) in answers {
+                match answer {
+                    Answer::Failed(errno, sequence) => {
+                        let index = sequence.checked_sub(first.wrapping_add(1));
+                        let index = index.and_then(|index| usize::try_from(index).ok());
+                        refusal.get_or_insert_with(|| refused(operations, index, errno));
+                    }
+                    Answer::Acknowledged(sequence) => acknowledged |= sequence == last,
+                    Answer::Object(_) | Answer::Done | Answer::Stale => {}
+                }
+            }
+        }
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None if acknowledged => Ok(()),
+            None => Err(whole(Error::errno(Code::Kernel, Errno::ENODATA))),
+        }
+    }
+
+    /// Asks, and collects the objects of the answer. An object that is not there is an empty
+    /// answer; a dump that changes came into is asked for again.
+    pub(super) fn ask(
+        &mut self,
+        message: &NetfilterMessage,
+        question: Question,
+    ) -> Result<Vec<NfTablesMessage>> {
+        for _ in 0..DUMPS {
+            let (objects, interrupted) = match self.ask_once(message, question) {
+                Ok(answer) => answer,
+                Err(Errno::EINTR | Errno::EAGAIN) => continue,
+                // No such table, set or element; a key the set can't hold; or (EINVAL, EOPNOTSUPP)
+                // no nf_tables in this kernel.
+                Err(Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
+                Err(errno) => return Err(Error::errno(Code::Kernel, errno)),
+            };
+            if !interrupted {
+                return Ok(objects);
+            }
+        }
+        Err(Error::new(Code::TryAgainLater, "the packet filter changes too fast to be listed"))
+    }
+
+    fn ask_once(
+        &mut self,
+        message: &NetfilterMessage,
+        question: Question,
+    ) -> Result<(Vec<NfTablesMessage>, bool), Errno> {
+        let sequence = self.next();
+        let dump = if question == Question::One { 0 } else { NLM_F_DUMP };
+        let mut bytes = Vec::with_capacity(256);
+        append(&mut bytes, message.clone(), (sequence, NLM_F_REQUEST | dump));
+        self.send(&bytes)?;
+        let (mut objects, mut interrupted) = (Vec::new(), false);
+        while let Some(answers) = self.receive(sequence).map_err(|_unreadable| Errno::EBADMSG)? {
+            for (answer, cut) in answers {
+                interrupted |= cut;
+                match answer {
+                    Answer::Object(object) => objects.push(object),
+                    Answer::Failed(errno, _) => return Err(errno),
+                    Answer::Done => return Ok((objects, interrupted)),
+                    Answer::Acknowledged(_) | Answer::Stale => {}
+                }
+            }
+            if question == Question::Some {
+                break;
+            }
+        }
+        Ok((objects, interrupted))
+    }
+
+    fn next(&mut self) -> u32 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
+        let kernel = NetlinkAddr::new(0, 0);
+        loop {
+            match sendto(self.socket.as_raw_fd(), bytes, &kernel, MsgFlags::empty()) {
+                Ok(_whole) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// The messages of the next datagram; `None` when there is no more. Those older than `first`
+    /// answer an earlier question.
+    fn receive(&mut self, first: u32) -> Result<Option<Vec<(Answer, bool)>>> {
+        let length = loop {
+            match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) => break length,
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Error::errno(Code::Kernel, errno)),
+            }
+        };
+        let mut rest = self.buffer.get(..length).unwrap_or_default();
+        let mut answers = Vec::new();
+        while !rest.is_empty() {
+            let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest)
+                .map_err(|error| Error::new(Code::Kernel, error.to_string()))
+                .map_err(|error| error.context("read the packet filter's answer"))?;
+            let whole = usize::try_from(message.header.length).unwrap_or(usize::MAX);
+            let interrupted = message.header.flags & NLM_F_DUMP_INTR != 0;
+            answers.push((meaning(message, first), interrupted));
+            rest = rest.get(whole.next_multiple_of(4)..).unwrap_or_default();
+        }
+        Ok(Some(answers))
+    }
+}
+
+fn meaning(message: NetlinkMessage<NetfilterMessage>, first: u32) -> Answer {
+    let sequence = message.header.sequence_number;
+    if sequence < first {
+        return Answer::Stale;
+    }
+    match message.payload {
+        NetlinkPayload::Error(error) => match error.raw_code() {
+            0 => Answer::Acknowledged(sequence),
+            code => Answer::Failed(Errno::from_raw(code.saturating_neg()), sequence),
+        },
+        NetlinkPayload::Done(_) => Answer::Done,
+        NetlinkPayload::InnerMessage(message) => match message.inner {
+            NetfilterMessageInner::NfTables(object) => Answer::Object(object),
+            _ => Answer::Stale,
+        },
+        _ => Answer::Stale,
+    }
+}
+
+fn refused(operations: &[Operation], index: Option<usize>, errno: Errno) -> Refusal {
+    let error = Error::errno(Code::Kernel, errno);
+    match index.and_then(|index| Some((index, operations.get(index)?))) {
+        Some((index, operation)) => {
+            Refusal { error: error.context(operation), operation: Some(index) }
+        }
+        None => Refusal { error: error.context("change the packet filter"), operation: None },
+    }
+}
+
+fn batch_begin(expected: Option<Generation>) -> NetfilterMessage {
+    match expected {
+        None => control(ControlMessage::BatchBegin),
+        Some(Generation(id)) => control(ControlMessage::Other {
+            message_type: BATCH_BEGIN,
+            attributes: vec![DefaultNla::new(BATCH_GENERATION, id.to_be_bytes().to_vec())],
+        }),
+    }
+}
+
+fn control(message: ControlMessage) -> NetfilterMessage {
+    NetfilterMessage::new(NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, SUBSYSTEM), message)
+}
+
+fn append(bytes: &mut Vec<u8>, message: NetfilterMessage, (sequence, flags): (u32, u16)) {
+    let mut header = NetlinkHeader::default();
+    header.sequence_number = sequence;
+    header.flags = flags;
+    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(message));
+    message.finalize();
+    let start = bytes.len();
+    bytes.resize(start + message.buffer_len().next_multiple_of(4), 0);
+    if let Some(room) = bytes.get_mut(start..) {
+        message.serialize(room);
+    }
+}

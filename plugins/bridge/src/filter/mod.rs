@@ -1,0 +1,28 @@
+//! What the bridge plugin puts into the packet filter: masquerading and anti-spoofing.
+//!
+//! Everything carries its owner (network, container, interface) as a comment, so that it is found
+//! and taken away without knowing more, and never by another attachment. Planning is pure (`plan`
+//! modules); changing is done through [`cni_common::sys::nft`] and the `iptables` programs.
+//!
+//! - [`masquerade`]: `ipMasq`, on nf_tables or iptables.
+//! - [`spoofcheck`]: `macspoofchk`, on nf_tables.
+//! - `ensure`: one transaction that is content with what is there already.
+//! - `owner`: the comment that says whose something is.
+//! - `report`: what CHECK finds.
+
+mod ensure;
+pub mod masquerade;
+mod owner;
+mod report;
+pub mod spoofcheck;
+
+use cni_common::types::Attachment;
+
+/// Whose rules are meant.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The attachment.
+    pub attachment: &'a Attachment,
+    /// The name of its host interface: derived from the attachment, so there need not be one.
+    pub port: &'a str,
+}

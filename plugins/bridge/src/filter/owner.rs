@@ -1,0 +1,92 @@
+//! The comment that says whose something is: `<network>/<container>/<ifname>`. Pure.
+//!
+//! `nft` reads back comments of 128 bytes, container IDs and network names are of any length, and
+//! the comment must identify exactly. So a part that is too long is cut and ends in `~` and a hash
+//! of the whole; `~` can't stand in a name.
+
+use std::collections::HashSet;
+
+use cni_common::spec::ValidAttachments;
+use cni_common::types::{Attachment, NetworkName};
+use sha2::{Digest, Sha256};
+
+/// With a container ID of this length, two slashes and 15 bytes of interface name: 128 bytes.
+const NETWORK: usize = 40;
+/// The 64 hexadecimal digits that runtimes use, and some more.
+const CONTAINER: usize = 71;
+/// 96 bits tell the names of one machine apart.
+const HASH_DIGITS: usize = 24;
+/// Stands between what is left of a name and the hash of the whole.
+pub(super) const CUT: char = '~';
+
+/// The comment of what belongs to the attachment.
+pub(super) fn comment(attachment: &Attachment) -> String {
+    owned(&attachment.network, attachment.container.as_str(), attachment.ifname.as_str())
+}
+
+/// What the comments of a network's attachments begin with.
+pub(super) fn prefix(network: &NetworkName) -> String {
+    format!("{}/", network_part(network))
+}
+
+/// The comments of a network's living attachments.
+pub(super) fn comments(network: &NetworkName, valid: &ValidAttachments<'_>) -> HashSet<String> {
+    valid.iter().map(|(container, ifname)| owned(network, container, ifname)).collect()
+}
+
+/// The network's name, cut if need be.
+pub(super) fn network_part(network: &NetworkName) -> String {
+    shortened(network.as_str(), NETWORK)
+}
+
+fn owned(network: &NetworkName, container: &str, ifname: &str) -> String {
+    format!("{}/{}/{ifname}", network_part(network), shortened(container, CONTAINER))
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let mut end = longest - HASH_DIGITS - CUT.len_utf8();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let digest = Sha256::digest(text.as_bytes());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (kept, hash) = (text.get(..end), digits.get(..HASH_DIGITS));
+    format!("{}{CUT}{}", kept.unwrap_or_default(), hash.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(network: &str, container: &str) -> Attachment {
+        Attachment {
+            network: network.parse().unwrap(),
+            container: container.parse().unwrap(),
+            ifname: "exactly15bytes_".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn usual_names_stand_in_full() {
+        let id = "a".repeat(64);
+        assert_eq!(comment(&attachment("podman", &id)), format!("podman/{id}/exactly15bytes_"));
+    }
+
+    #[test]
+    fn the_longest_is_what_nft_reads_back_and_still_tells_two_apart() {
+        let long = |end| attachment(&"n".repeat(300), &format!("{}{end}", "c".repeat(300)));
+        let (one, other) = (comment(&long('1')), comment(&long('2')));
+        assert_eq!(one.len(), cni_common::nft::LONGEST_COMMENT);
+        assert_ne!(one, other);
+        assert!(one.starts_with(&prefix(&long('1').network)));
+    }
+
+    #[test]
+    fn a_cut_name_is_nobodys_name() {
+        let cut = network_part(&"n".repeat(300).parse().unwrap());
+        assert!(cut.parse::<NetworkName>().is_err(), "{cut}");
+    }
+}

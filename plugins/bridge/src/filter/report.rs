@@ -1,0 +1,79 @@
+//! What CHECK finds: every missing or altered part by its name, all of them in one error.
+
+use cni_common::nft::{BaseChain, Element, Rule, Set, Table};
+use cni_common::sys::nft::Nft;
+use cni_common::{Code, Error, Result};
+
+use super::ensure::hook;
+
+/// The faults found so far.
+#[derive(Debug, Default)]
+pub(super) struct Report(Vec<String>);
+
+impl Report {
+    /// Notes a fault.
+    pub(super) fn fault(&mut self, fault: String) {
+        self.0.push(fault);
+    }
+
+    /// Looks at a base chain and all its rules.
+    pub(super) fn chain(
+        &mut self,
+        nft: &mut Nft,
+        table: Table,
+        (chain, rules): (&BaseChain, &[Rule]),
+    ) -> Result<()> {
+        let name = format!("chain {table} {}", chain.name);
+        let Some(found) = nft.find_chain(table, &chain.name)? else {
+            self.fault(format!("{name}: missing"));
+            return Ok(());
+        };
+        if found.hook != hook(chain) {
+            self.fault(format!(
+                "{name}: its hook is not \"type {} hook {} priority {}\"",
+                chain.kind, chain.hook, chain.priority
+            ));
+        }
+        let found = nft.list_rules(table, &chain.name)?;
+        for rule in rules {
+            if !found.iter().any(|found| found.does(rule)) {
+                self.fault(format!("{name}: the rule \"{rule}\" is missing or altered"));
+            }
+        }
+        let foreign = found.iter().filter(|found| !rules.iter().any(|rule| found.does(rule)));
+        for rule in foreign {
+            self.fault(format!("{name}: the rule of handle {} is not ours", rule.handle));
+        }
+        Ok(())
+    }
+
+    /// Looks at an element and whose it is.
+    pub(super) fn element(
+        &mut self,
+        nft: &mut Nft,
+        table: Table,
+        (set, wanted): (&Set, &Element),
+    ) -> Result<()> {
+        let key: Vec<_> = wanted.key.iter().map(ToString::to_string).collect();
+        let name = format!("element {} of set {table} {}", key.join(" . "), set.name);
+        match nft.find_element(table, set, &wanted.key)? {
+            None => self.fault(format!("{name}: missing")),
+            Some(found) if found.comment != wanted.comment => self.fault(format!(
+                "{name}: belongs to \"{}\", not to \"{}\"",
+                found.comment, wanted.comment
+            )),
+            Some(found) if found.data != wanted.data => self.fault(format!("{name}: altered")),
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The error that names all faults, if there were any.
+    pub(super) fn into_result(self, what: &str) -> Result<()> {
+        let errors = self.0.into_iter().map(|fault| Error::new(Code::CheckFailed, fault));
+        match Error::join(errors.collect()) {
+            None => Ok(()),
+            Some(error) => Err(error.context(what)),
+        }
+    }
+}

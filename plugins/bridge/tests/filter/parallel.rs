@@ -1,0 +1,58 @@
+//! Many at once, on a machine where nothing of ours is there yet.
+
+use std::sync::Barrier;
+
+use causeway_bridge::filter::masquerade::{self, Backend};
+use causeway_bridge::filter::spoofcheck;
+use testsupport::Host;
+
+use crate::world::{Owner, address, address6, mac, networks, ruleset};
+
+/// Does something for fifty attachments, all starting together.
+fn fifty(act: impl Fn(u8) + Sync) {
+    let barrier = Barrier::new(50);
+    std::thread::scope(|scope| {
+        for number in 1..=50 {
+            let (act, barrier) = (&act, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                act(number);
+            });
+        }
+    });
+}
+
+#[test]
+fn fifty_adds_and_dels_at_once_on_a_fresh_table() {
+    let host = Host::new();
+    for round in 0..3 {
+        let addresses = |number| networks(&[&address(number), &address6(number)]);
+        fifty(|number| {
+            let owner = Owner::of(number);
+            masquerade::ensure(Backend::Nftables, &owner.subject(), &addresses(number)).unwrap();
+            spoofcheck::ensure(&owner.subject(), mac(number).parse().unwrap()).unwrap();
+        });
+        let text = ruleset(&host);
+        assert_eq!(text.matches("\"net/c").count(), 250, "{text}");
+        fifty(|number| {
+            let known = if number % 2 == 0 { addresses(number) } else { Vec::new() };
+            masquerade::remove(&Owner::of(number).subject(), &known).unwrap();
+            spoofcheck::remove(&Owner::of(number).subject(), None).unwrap();
+        });
+        assert_eq!(ruleset(&host), "", "round {round}");
+    }
+}
+
+#[test]
+fn adds_and_dels_among_each_other_leave_nothing() {
+    let host = Host::new();
+    fifty(|number| {
+        let (owner, addresses) = (Owner::of(number), networks(&[&address(number)]));
+        for _ in 0..10 {
+            masquerade::ensure(Backend::Nftables, &owner.subject(), &addresses).unwrap();
+            masquerade::check(Backend::Nftables, &owner.subject(), &addresses).unwrap();
+            masquerade::remove(&owner.subject(), &[]).unwrap();
+        }
+    });
+    assert_eq!(ruleset(&host), "");
+}
