@@ -6,7 +6,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # An ordinary user's PATH on Debian lacks the folders that ip and nft are in.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$@"; }
 fail() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
     exit 1

@@ -2,7 +2,7 @@
 //! process is touched here.
 //!
 //! [`link_layer`] needs no addresses and can be done while the IPAM plugin still runs;
-//! [`network_layer`] is done with its result.
+//! [`container`] is done with its result.
 
 mod routes;
 
