@@ -4,31 +4,21 @@
 //! bounded time: it may hang, print nothing, garbage or megabytes, leave children behind that hold
 //! its stdout, die by a signal, or report an error with exit status 0.
 
+mod supervise;
+
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitStatus, Stdio};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStdout, Command};
-use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
+use supervise::{Supervised, Trouble};
 
 use crate::error::{Code, Context, Error, Result};
 use crate::log;
 use crate::skel::Request;
 use crate::spec::{CniResult, Object, Version};
 
-/// How long a delegate may take: twice what `host-local` may wait for its pool's lock, and far
-/// enough below the kubelet's four minutes that an ADD's two calls and its undoing fit in.
-const DEADLINE: Duration = Duration::from_secs(60);
-/// What is in the pipe when the delegate has ended is read at once; a child it left behind that
-/// keeps the pipe open is not waited for longer than this.
-const GRACE: Duration = Duration::from_millis(100);
-/// More than any result; a delegate that prints more is stopped.
-const MOST_OUTPUT: usize = 1 << 20;
 /// How much of what a delegate printed is shown when it makes no sense.
 const SHOWN: usize = 200;
 
@@ -38,14 +28,12 @@ pub struct Delegate {
     program: PathBuf,
     stdin: Vec<u8>,
     version: Version,
-    runtime: Runtime,
 }
 
 /// A delegate that is running.
 pub struct Running<'a> {
     delegate: &'a Delegate,
-    child: Child,
-    stdout: ChildStdout,
+    process: Supervised,
 }
 
 impl Delegate {
@@ -71,16 +59,11 @@ impl Delegate {
                 format!("failed to find plugin {name:?} in path [{}]", searched.join(" "));
             Error::new(Code::Delegate, message)
         })?;
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::new(Code::Io, format!("start an event loop: {error}")))?;
         Ok(Self {
             name: name.to_owned(),
             program,
             stdin: request.stdin.to_vec(),
             version: request.config.version,
-            runtime,
         })
     }
 
@@ -97,18 +80,11 @@ impl Delegate {
     fn start(&self, command: &str) -> Result<Running<'_>> {
         log::debug(|| format!("{command} {}", self.program.display()));
         let stdin = stdin_file(&self.stdin).context("prepare a delegate's stdin")?;
-        let _in_runtime = self.runtime.enter();
-        let spawned = Command::new(&self.program)
-            .env("CNI_COMMAND", command)
-            .stdin(Stdio::from(stdin))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn();
-        let mut child = spawned
+        let mut program = Command::new(&self.program);
+        program.env("CNI_COMMAND", command).stdin(Stdio::from(stdin)).stderr(Stdio::inherit());
+        let process = Supervised::start(&mut program)
             .map_err(|error| Error::io("run", &self.program, &error).with_code(Code::Delegate))?;
-        let stdout = child.stdout.take().ok_or_else(|| self.fault("has no stdout"))?;
-        Ok(Running { delegate: self, child, stdout })
+        Ok(Running { delegate: self, process })
     }
 
     fn fault(&self, what: impl std::fmt::Display) -> Error {
@@ -154,69 +130,18 @@ impl Running<'_> {
         })
     }
 
-    fn outcome(mut self) -> Result<Vec<u8>> {
+    fn outcome(self) -> Result<Vec<u8>> {
         let delegate = self.delegate;
-        let waited = delegate.runtime.block_on(async {
-            let ended = timeout(DEADLINE, communicate(&mut self.child, &mut self.stdout)).await;
-            if !matches!(ended, Ok(Ok(_))) {
-                // Ended by now, or about to be: either way it is waited for and leaves no zombie.
-                self.child.kill().await.ok();
+        match self.process.outcome() {
+            Ok((status, stdout)) => delegate.judge(status, stdout),
+            Err(Trouble::TooMuch(most)) => {
+                Err(delegate.fault(format!("printed more than {most} bytes")))
             }
-            ended
-        });
-        match waited {
-            Ok(Ok((status, stdout))) => delegate.judge(status, stdout),
-            Ok(Err(Trouble::TooMuch)) => {
-                Err(delegate.fault(format!("printed more than {MOST_OUTPUT} bytes")))
+            Err(Trouble::TooLong(limit)) => {
+                Err(delegate.fault(format!("did not end within {} s", limit.as_secs())))
             }
-            Ok(Err(Trouble::Io(error))) => Err(delegate.fault(format!("can't be read: {error}"))),
-            Err(_elapsed) => {
-                Err(delegate.fault(format!("did not end within {} s", DEADLINE.as_secs())))
-            }
+            Err(Trouble::Io(error)) => Err(delegate.fault(format!("can't be watched: {error}"))),
         }
-    }
-}
-
-enum Trouble {
-    TooMuch,
-    Io(std::io::Error),
-}
-
-/// Reads stdout until its end, or until shortly after the process's end.
-async fn communicate(
-    child: &mut Child,
-    stdout: &mut ChildStdout,
-) -> std::result::Result<(ExitStatus, Vec<u8>), Trouble> {
-    let mut output = Vec::new();
-    let mut status = None;
-    let mut open = true;
-    while open || status.is_none() {
-        tokio::select! {
-            biased;
-            read = next_chunk(stdout, &mut output, status.is_some()), if open => open = read?,
-            ended = child.wait(), if status.is_none() => match ended {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                other => status = Some(other.map_err(Trouble::Io)?),
-            },
-        }
-    }
-    let status = status.ok_or_else(|| Trouble::Io(std::io::ErrorKind::NotFound.into()))?;
-    Ok((status, output))
-}
-
-/// Appends what comes next; `false` at the end.
-async fn next_chunk(
-    stdout: &mut ChildStdout,
-    output: &mut Vec<u8>,
-    has_ended: bool,
-) -> std::result::Result<bool, Trouble> {
-    let limit = if has_ended { GRACE } else { DEADLINE };
-    match timeout(limit, stdout.read_buf(output)).await {
-        Err(_elapsed) => Ok(false),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => Ok(true),
-        Ok(Err(error)) => Err(Trouble::Io(error)),
-        Ok(Ok(_)) if output.len() > MOST_OUTPUT => Err(Trouble::TooMuch),
-        Ok(Ok(count)) => Ok(count > 0),
     }
 }
 

@@ -97,8 +97,10 @@ pub fn main(plugin: &impl Plugin) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::debug(|| format!("{}: {error}", plugin.name()));
-            // A caller that closed stdout gets the exit status, which is all that is left to give.
-            stdio::print(&reply::print_error(&error, asked)).ok();
+            let text = reply::print_error(&error, asked);
+            // Once more if the first write met some passing trouble. A caller that closed stdout
+            // gets the exit status, which is all that is left to give.
+            stdio::print(&text).or_else(|_first| stdio::print(&text)).ok();
             ExitCode::FAILURE
         }
     }

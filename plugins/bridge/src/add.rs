@@ -67,7 +67,8 @@ pub fn settle(request: &AttachmentRequest<'_>) {
 /// Links first, then the lease: an address is free only when nothing has it any more.
 fn take_back(machine: &mut Machine, ipam: Option<&Delegate>) -> Vec<Error> {
     let mut failures = machine.take_back();
-    failures.extend(ipam.and_then(|ipam| ipam.run("DEL").err()));
+    let released = |ipam: &Delegate| ipam.run("DEL").or_else(|_first| ipam.run("DEL"));
+    failures.extend(ipam.and_then(|ipam| released(ipam).err()));
     failures
 }
 
@@ -247,8 +248,10 @@ impl Attaching<'_> {
     fn write_resolv_conf(&mut self, result: &CniResult) -> Result<()> {
         let path = resolv_conf::path(self.machine.netns.path());
         let (Some(path), true) = (path, self.config.netns_resolv_conf) else { return Ok(()) };
-        let marker = resolv_conf::marker(&self.request.attachment);
-        self.machine.apply(vec![plan::resolv_conf(path, &marker, &result.dns)])
+        let attachment = &self.request.attachment;
+        let paths = (path, resolv_conf::unfinished(attachment));
+        let marker = resolv_conf::marker(attachment);
+        self.machine.apply(vec![plan::resolv_conf(paths, &marker, &result.dns)])
     }
 
     fn interfaces(&mut self, bridge: &Link) -> Result<Vec<Interface>> {

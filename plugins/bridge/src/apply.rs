@@ -76,7 +76,11 @@ impl Machine {
             }
             other => {
                 log::debug(|| format!("undo {other:?}"));
-                self.undo(other)
+                self.undo(other.clone()).or_else(|_first| {
+                    // Once more, on a socket that has seen no trouble.
+                    self.host = Netlink::open()?;
+                    self.undo(other)
+                })
             }
         })
     }
@@ -140,9 +144,11 @@ impl Machine {
                     .address(mac.octets().to_vec());
                 self.container.set_link(change).with_context(|| operation.to_string())
             }
-            Operation::WriteResolvConf { path, text } => {
-                self.journal.note(Undo::RemoveFile(path.clone()));
-                resolv_conf::write(path, text)
+            Operation::WriteResolvConf { path, unfinished, text } => {
+                resolv_conf::refuse_foreign(path, text)?;
+                // From here on whatever is there is this run's.
+                self.journal.note(Undo::RemoveResolvConf(path.clone(), unfinished.clone()));
+                resolv_conf::write(path, unfinished, text)
             }
         }
     }
@@ -304,7 +310,7 @@ impl Machine {
         match undo {
             Undo::RemovePair(name) => self.host.remove_link(&name).map(|_was_there| ()),
             Undo::RestoreSysctl(name, value) => self.netns.run(|| sysctl::write(&name, &value))?,
-            Undo::RemoveFile(path) => resolv_conf::remove(&path),
+            Undo::RemoveResolvConf(path, unfinished) => resolv_conf::remove(&path, &unfinished),
             Undo::Shared(shared) => self.undo_shared(shared),
         }
     }

@@ -62,9 +62,9 @@ fn remove_interface(request: &AttachmentRequest<'_>, netns: Option<Netns>) -> Re
 }
 
 fn remove_resolv_conf(request: &AttachmentRequest<'_>) -> Result<()> {
+    // A value that can't be read is no reason to leave a file behind.
     if !request.request.config.keys.flag("netnsResolvConf").unwrap_or(true) {
         return Ok(());
     }
-    let marker = resolv_conf::marker(&request.attachment);
-    resolv_conf::remove_marked(|line| line == marker)
+    resolv_conf::remove_of(&request.attachment, request.netns.as_deref())
 }

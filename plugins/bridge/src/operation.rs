@@ -132,6 +132,8 @@ pub enum Operation {
     WriteResolvConf {
         /// Where.
         path: PathBuf,
+        /// Where it is until it is whole.
+        unfinished: PathBuf,
         /// What.
         text: String,
     },
@@ -175,8 +177,8 @@ pub enum Undo {
     RemovePair(String),
     /// Set a value of the container's back.
     RestoreSysctl(String, String),
-    /// Remove a file, and its folder if that is empty then.
-    RemoveFile(PathBuf),
+    /// Remove the resolv.conf, and what may be left of writing it.
+    RemoveResolvConf(PathBuf, PathBuf),
     /// Something that others may have come to use; taken back only if nobody has.
     Shared(SharedUndo),
 }

@@ -288,8 +288,8 @@ pub fn forwarding(result: &CniResult) -> Vec<Operation> {
 }
 
 /// Writes the resolv.conf that `ip netns exec` puts before the container's eyes; `marker` is its
-/// first line.
-pub fn resolv_conf(path: PathBuf, marker: &str, dns: &Dns) -> Operation {
+/// first line. `paths` are where it will be and where it is until it is whole.
+pub fn resolv_conf(paths: (PathBuf, PathBuf), marker: &str, dns: &Dns) -> Operation {
     let mut lines = vec![marker.to_owned()];
     if !dns.domain.is_empty() {
         lines.push(format!("domain {}", dns.domain));
@@ -302,7 +302,8 @@ pub fn resolv_conf(path: PathBuf, marker: &str, dns: &Dns) -> Operation {
         lines.push(format!("options {}", dns.options.join(" ")));
     }
     lines.push(String::new());
-    Operation::WriteResolvConf { path, text: lines.join("\n") }
+    let (path, unfinished) = paths;
+    Operation::WriteResolvConf { path, unfinished, text: lines.join("\n") }
 }
 
 fn host_link(name: &str, change: HostLinkChange) -> Operation {

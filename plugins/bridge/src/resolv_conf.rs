@@ -3,12 +3,12 @@
 //! Only what this plugin wrote is replaced or removed: its first line names the attachment.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use cni_common::error::{Code, Error, Result};
 use cni_common::types::Attachment;
+
+use crate::names;
 
 /// Where `ip netns` looks (ip-netns(8)).
 const ROOT: &str = "/etc/netns";
@@ -28,49 +28,66 @@ pub fn marker(attachment: &Attachment) -> String {
     format!("# {attachment}: written by the bridge CNI plugin")
 }
 
-/// Writes the file, whole or not at all. Code 101 if somebody else's is there.
-pub fn write(path: &Path, text: &str) -> Result<()> {
+/// Where the file of an attachment is while it is being written: not among those that
+/// `ip netns exec` shows, and found by DEL whatever became of its ADD.
+pub fn unfinished(attachment: &Attachment) -> PathBuf {
+    Path::new(ROOT).join(format!(".{}", names::host_interface(attachment)))
+}
+
+/// Fails with code 101 if a file is there that is somebody else's; the first line of `text` tells.
+pub fn refuse_foreign(path: &Path, text: &str) -> Result<()> {
     let marker = text.lines().next().unwrap_or_default();
-    match first_line(path) {
-        Some(found) if found != marker => {
-            return Err(Error::new(
-                Code::Conflict,
-                format!("{} exists and is not this attachment's", path.display()),
-            )
-            .with_details("\"netnsResolvConf\": true"));
-        }
-        _ => {}
+    if first_line(path).is_none_or(|found| found == marker) {
+        return Ok(());
     }
+    let message = format!("{} exists and is not this attachment's", path.display());
+    Err(Error::new(Code::Conflict, message).with_details("\"netnsResolvConf\": true"))
+}
+
+/// Writes the file, whole or not at all, by way of `unfinished`.
+pub fn write(path: &Path, unfinished: &Path, text: &str) -> Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(|error| Error::io("create", directory, &error))?;
     }
-    let unfinished = path.with_extension(format!("conf.{}", std::process::id()));
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&unfinished)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| fs::rename(&unfinished, path));
-    written.map_err(|error| {
-        // What is half written is nobody's; that it can't be removed does not matter more.
-        fs::remove_file(&unfinished).ok();
-        Error::io("write", path, &error)
-    })
+    let written = fs::write(unfinished, text).and_then(|()| fs::rename(unfinished, path));
+    written.map_err(|error| Error::io("write", path, &error))
 }
 
-/// Removes the file and its folders, as far as they are empty then.
-pub fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io("remove", path, &error)),
-    }
+/// Removes the file, what may be left of writing it, and its folders as far as they are empty.
+pub fn remove(path: &Path, unfinished: &Path) -> Result<()> {
+    remove_file(unfinished)?;
+    remove_with_directory(path)
+}
+
+fn remove_with_directory(path: &Path) -> Result<()> {
+    remove_file(path)?;
     for directory in path.ancestors().skip(1).take(2) {
         // Not empty: somebody else's files are in it.
         if fs::remove_dir(directory).is_err() {
             break;
         }
+    }
+    Ok(())
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes the file of an attachment, wherever it is, and what may be left of writing it.
+/// `netns` is the namespace's path, if it is known.
+pub fn remove_of(attachment: &Attachment, netns: Option<&Path>) -> Result<()> {
+    remove_file(&unfinished(attachment))?;
+    let marker = marker(attachment);
+    remove_marked(|line| line == marker)?;
+    // An ADD that was killed may have come no further than to its folder.
+    if let Some(path) = netns.and_then(path).filter(|path| !path.exists()) {
+        remove_with_directory(&path)?;
     }
     Ok(())
 }
@@ -81,7 +98,7 @@ pub fn remove_marked(is_stale: impl Fn(&str) -> bool) -> Result<()> {
     for entry in entries.flatten() {
         let path = entry.path().join("resolv.conf");
         if first_line(&path).is_some_and(|line| is_stale(&line)) {
-            remove(&path)?;
+            remove_with_directory(&path)?;
         }
     }
     Ok(())

@@ -84,7 +84,7 @@ fn layer3(operation: &Operation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Operation::Announce { name, mac } => {
             write!(f, "{}ip link set {name} address {mac}", inside(Place::Container))
         }
-        Operation::WriteResolvConf { path, text } => {
+        Operation::WriteResolvConf { path, text, .. } => {
             write!(f, "write {} {text:?}", path.display())
         }
         _ => Ok(()),
