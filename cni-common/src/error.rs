@@ -150,8 +150,8 @@ impl Error {
 
     /// Whether the object acted on was not there.
     pub fn is_not_found(&self) -> bool {
-        use Errno::{EADDRNOTAVAIL, ENODEV, ENOENT, ENXIO, ESRCH};
-        matches!(self.errno, Some(ENODEV | ENOENT | ENXIO | ESRCH | EADDRNOTAVAIL))
+        use Errno::{EADDRNOTAVAIL, ENODEV, ENOENT, ENOTDIR, ENXIO, ESRCH};
+        matches!(self.errno, Some(ENODEV | ENOENT | ENOTDIR | ENXIO | ESRCH | EADDRNOTAVAIL))
     }
 
     /// Whether the object to be made was there already.

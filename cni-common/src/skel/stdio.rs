@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Command;
 use crate::error::{Code, Error, Result};
@@ -14,21 +15,46 @@ const MOST: u64 = 1 << 20;
 /// GC's list names every attachment of a network, some 130 bytes each, twice.
 const MOST_GC: u64 = 32 << 20;
 
+/// How long VERSION waits for a configuration that it need not get: a person who types the call
+/// has a terminal for its stdin, which never ends.
+const PATIENCE_MS: u16 = 500;
+
 /// Reads stdin to its end; code 5 if that fails, 6 if there is too much of it.
 pub(super) fn read(command: Command) -> Result<Vec<u8>> {
+    if command == Command::Version {
+        return Ok(read_if_any());
+    }
     let most = if command == Command::Gc { MOST_GC } else { MOST };
     let mut bytes = Vec::new();
-    let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut bytes);
-    match read {
-        Ok(_) if bytes.len() as u64 > most && command != Command::Version => Err(Error::new(
+    match std::io::stdin().lock().take(most + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > most => Err(Error::new(
             Code::Decode,
             format!("network configuration: more than {most} bytes on stdin"),
         )),
         Ok(_) => Ok(bytes),
-        // VERSION needs nothing from stdin.
-        Err(_) if command == Command::Version => Ok(Vec::new()),
         Err(error) => Err(Error::new(Code::Io, format!("error reading from stdin: {error}"))),
     }
+}
+
+/// What is on stdin, as far as it comes and can be read.
+fn read_if_any() -> Vec<u8> {
+    let stdin = std::io::stdin();
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    while (bytes.len() as u64) < MOST {
+        let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::from(PATIENCE_MS)) {
+            Err(Errno::EINTR) => continue,
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        match nix::unistd::read(stdin.as_fd(), &mut chunk) {
+            Err(Errno::EINTR) => {}
+            Ok(0) | Err(_) => break,
+            Ok(read) => bytes.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+        }
+    }
+    bytes
 }
 
 /// Writes `text` and a newline to stdout.

@@ -1,6 +1,7 @@
 //! What comes on stdin.
 
 use std::fs::File;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -187,4 +188,15 @@ fn a_closed_or_unreadable_stdin_is_answered() {
         .env("CNI_COMMAND", "VERSION")
         .output();
     assert!(closed.unwrap().status.success());
+}
+
+#[test]
+fn version_does_not_wait_for_an_end_of_stdin() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(br#"{"cniVersion":"0.4.0"}"#).unwrap();
+    let output = call("VERSION").process().stdin(reader).output().unwrap();
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(object["cniVersion"], "0.4.0");
+    // Open to here.
+    drop(writer);
 }

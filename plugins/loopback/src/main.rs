@@ -13,7 +13,6 @@ use cni_common::sys::link::Link;
 use cni_common::sys::netns::OwnNetns;
 use cni_common::sys::{Netlink, Netns};
 use cni_common::{Code, Context, Error, Result};
-use nix::errno::Errno;
 use rtnetlink::LinkUnspec;
 
 fn main() -> ExitCode {
@@ -50,12 +49,10 @@ impl Plugin for Loopback {
     }
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {
-        let mut netlink = match open_netns(request) {
-            Ok(netns) => netns.netlink,
-            // No namespace, no lo: what DEL is to bring about is so already.
-            Err(error) if is_gone(&error) => return Ok(()),
-            Err(error) => return Err(error),
-        };
+        // No namespace, no lo: what DEL is to bring about is so already.
+        let Some(path) = &request.netns else { return Ok(()) };
+        let Some(netns) = Netns::open_if_present(path, own_netns(request))? else { return Ok(()) };
+        let Some(mut netlink) = netns.netlink_if_netns()? else { return Ok(()) };
         let lo = find_lo(&mut netlink)?;
         set_down(&mut netlink, &lo)
     }
@@ -86,21 +83,17 @@ struct Inside {
 }
 
 fn open_netns(request: &AttachmentRequest<'_>) -> Result<Inside> {
-    // Absent only on DEL; an empty path names nothing.
+    // Absent only on DEL, which does not ask; an empty path names nothing.
     let path = request.netns.as_deref().unwrap_or(Path::new(""));
-    let own = match request.request.environment.netns_override {
-        true => OwnNetns::Allowed,
-        false => OwnNetns::Refused,
-    };
-    let (_netns, netlink) = Netns::open(path, own)?;
+    let (_netns, netlink) = Netns::open(path, own_netns(request))?;
     Ok(Inside { path: path.to_string_lossy().into_owned(), netlink })
 }
 
-/// Whether opening the namespace failed because there is none by that path: nothing at all, or the
-/// plain file that is left when a namespace's mount is taken away.
-fn is_gone(error: &Error) -> bool {
-    let no_namespace = matches!(error.raw_errno(), Some(Errno::EINVAL | Errno::ENOTDIR));
-    error.is(Code::InvalidNetns) && (error.is_not_found() || no_namespace)
+fn own_netns(request: &AttachmentRequest<'_>) -> OwnNetns {
+    match request.request.environment.netns_override {
+        true => OwnNetns::Allowed,
+        false => OwnNetns::Refused,
+    }
 }
 
 fn find_lo(netlink: &mut Netlink) -> Result<Link> {
