@@ -34,10 +34,13 @@ impl fmt::Display for Operation {
             ),
             Self::MarkPort { name, alias, flags } => {
                 write!(f, "ip link set {name} alias {alias:?}")?;
-                if flags.hairpin {
-                    f.write_str(" type bridge_slave hairpin on")?;
+                let flags = [("hairpin", flags.hairpin), ("isolated", flags.isolated)];
+                let mut kind = " type bridge_slave";
+                for (flag, _) in flags.iter().filter(|(_, is_set)| *is_set) {
+                    write!(f, "{kind} {flag} on")?;
+                    kind = "";
                 }
-                if flags.isolated { f.write_str(" type bridge_slave isolated on") } else { Ok(()) }
+                Ok(())
             }
             Self::PortVlans { name, first, last, action } => {
                 let (verb, kind) = match action {
