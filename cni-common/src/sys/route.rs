@@ -13,8 +13,8 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::netlink::Netlink;
 use crate::error::{Context, Result};
 
-/// The main routing table.
-const MAIN: u32 = 254;
+/// The main routing table (`RT_TABLE_MAIN`), which 0 stands for too.
+pub const MAIN: u32 = 254;
 
 /// A route through one link, with none, one or several gateways (ECMP).
 #[derive(Clone, Debug, PartialEq, Eq)]

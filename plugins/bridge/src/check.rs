@@ -7,6 +7,7 @@ use cni_common::skel::AttachmentRequest;
 use cni_common::spec::{CniArgs, CniResult, Interface};
 use cni_common::sys::Netlink;
 use cni_common::sys::link::Link;
+use cni_common::sys::route::{LinkRoute, MAIN};
 
 use crate::add::open_netns;
 use crate::config::{self, BridgeConfig};
@@ -146,10 +147,10 @@ impl Checking<'_> {
     fn routes(&mut self, container: &Link) -> Result<()> {
         let found = self.inside.list_routes(container.index)?;
         for wanted in plan::link_routes(&self.result)? {
-            let is_it = |route: &&cni_common::sys::route::LinkRoute| {
+            let is_it = |route: &&LinkRoute| {
                 route.dst == wanted.dst
                     && wanted.gateways.iter().all(|gateway| route.gateways.contains(gateway))
-                    && wanted.table.is_none_or(|table| route.table == Some(table))
+                    && route.table == Some(wanted.table.filter(|table| *table > 0).unwrap_or(MAIN))
                     && wanted
                         .priority
                         .is_none_or(|priority| priority == 0 || route.priority == Some(priority))
