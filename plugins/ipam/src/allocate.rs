@@ -32,6 +32,15 @@ pub(crate) fn givable(range: &Range) -> Vec<Span> {
     without(range.span, range)
 }
 
+/// What is left of `spans` behind `ip`, which is in one of them.
+pub(crate) fn after(spans: &[Span], ip: IpAddr) -> Vec<Span> {
+    let at = number_of(ip);
+    let mut left = spans.iter().skip_while(|span| !span.contains(ip));
+    let rest = left.next().filter(|span| span.last > at);
+    let rest = rest.map(|span| Span { first: at + 1, last: span.last });
+    rest.into_iter().chain(left.copied()).collect()
+}
+
 /// Whether `ip` is one of the addresses that `set` gives out.
 pub(crate) fn is_givable(set: &RangeSet, ip: IpAddr) -> bool {
     set.range_of(ip).is_some_and(|range| range.gateway != ip && !is_excluded(range, ip))
@@ -122,6 +131,15 @@ mod tests {
         assert_eq!(shown(&order(&set, None)), "10.0.0.2-10.0.0.4 10.0.0.9-10.0.0.19");
         let after = order(&set, "10.0.0.6".parse().ok());
         assert_eq!(shown(&after), "10.0.0.9-10.0.0.19 10.0.0.2-10.0.0.4");
+    }
+
+    #[test]
+    fn what_is_behind_an_address_is_left() {
+        let spans = order(&two_ranges(), "10.0.0.4".parse().ok());
+        let left = |ip: &str| shown(&after(&spans, ip.parse().unwrap()));
+        assert_eq!(left("10.0.0.9"), "10.0.1.5-10.0.1.6 10.0.0.2-10.0.0.4");
+        assert_eq!(left("10.0.1.5"), "10.0.1.6-10.0.1.6 10.0.0.2-10.0.0.4");
+        assert_eq!(left("10.0.0.4"), "");
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub(crate) struct Place {
     pub(crate) data_dir: PathBuf,
     /// The network's name, which is the pool folder's.
     pub(crate) network: String,
-    /// `cooldownSeconds`.
-    pub(crate) cooldown: Duration,
+    /// Whether anything is to be remembered of addresses that are free.
+    pub(crate) remembers: bool,
 }
 
 /// What ADD goes by.
@@ -43,8 +43,9 @@ pub(crate) struct Config {
     /// Addresses asked for.
     pub(crate) requested: Vec<IpAddr>,
     /// The pod to whom its previous addresses are given again, with `stickyBy`.
-    #[expect(dead_code, reason = "checked here; its effect comes with the pool's memory")]
     pub(crate) pod: Option<String>,
+    /// `cooldownSeconds`: how long a released address is not given again.
+    pub(crate) cooldown: Duration,
 }
 
 impl Place {
@@ -52,13 +53,14 @@ impl Place {
     pub(crate) fn lenient(config: &NetworkConfig<'_>) -> Result<Self> {
         let ipam = ipam(config)?;
         let data_dir = ipam.nonempty("dataDir")?.map_or_else(|| DATA_DIR.into(), PathBuf::from);
-        // A faulty value was refused by ADD; here it remembers nothing.
-        let cooldown = cooldown(&ipam).unwrap_or_default();
-        Ok(Self { data_dir, network: config.name.as_str().to_owned(), cooldown })
+        // A faulty value was refused by ADD; here it means nothing.
+        let cools = cooldown(&ipam).is_ok_and(|cooldown| !cooldown.is_zero());
+        let remembers = cools || sticks(&ipam).unwrap_or_default();
+        Ok(Self { data_dir, network: config.name.as_str().to_owned(), remembers })
     }
 
     fn strict(config: &NetworkConfig<'_>, ipam: &Object<'_>) -> Result<Self> {
-        let place = Self { cooldown: cooldown(ipam)?, ..Self::lenient(config)? };
+        let place = Self::lenient(config)?;
         match ipam.value("dataDir") {
             Some(value) if !place.data_dir.is_absolute() => {
                 Err(value.invalid("must be an absolute path"))
@@ -89,7 +91,8 @@ impl Config {
             routes: routes.collect::<Result<_>>()?,
             resolv_conf: ipam.nonempty("resolvConf")?.map(PathBuf::from),
             requested: requested(config, args)?,
-            pod: sticky_pod(&ipam, args)?,
+            pod: if sticks(&ipam)? { args.pod() } else { None },
+            cooldown: cooldown(&ipam)?,
         })
     }
 }
@@ -232,12 +235,12 @@ fn cooldown(ipam: &Object<'_>) -> Result<Duration> {
         .map_err(|_range| value.invalid("must be a number of seconds"))
 }
 
-/// The pod whose addresses stick; `None` when nothing sticks or the runtime names no pod.
-fn sticky_pod(ipam: &Object<'_>, args: &CniArgs) -> Result<Option<String>> {
-    let Some(value) = ipam.value("stickyBy") else { return Ok(None) };
+/// Whether a pod gets its previous addresses again.
+fn sticks(ipam: &Object<'_>) -> Result<bool> {
+    let Some(value) = ipam.value("stickyBy") else { return Ok(false) };
     match value.string()?.as_str() {
-        "" => Ok(None),
-        "pod" => Ok(args.pod()),
+        "" => Ok(false),
+        "pod" => Ok(true),
         _ => Err(value.invalid("must be \"pod\"").with_code(Code::UnsupportedField)),
     }
 }

@@ -77,6 +77,9 @@ impl Giving<'_> {
             .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
         let gateway = Some(range.gateway);
         self.given.push((ip, Ip { interface: None, address, gateway }));
+        if let (Some(pod), Some(memory)) = (&self.config.pod, self.pool.memory()) {
+            memory.note_pod(pod, index, ip);
+        }
         // The round robin may lose its place; the address is given all the same.
         self.pool
             .set_last_given(index, ip)
@@ -111,28 +114,17 @@ impl Giving<'_> {
         if allocate::is_excluded(range, ip) {
             return Err(refused("it is excluded by the configuration".to_owned()));
         }
-        if self.take(ip)? {
+        if self.take_or_reclaim(ip)? {
             return Ok(ip);
         }
         let holder = self.pool.holder(ip)?.unwrap_or(Holder::Unknown);
-        if self.reclaim_one(ip, &holder)? && self.take(ip)? {
-            return Ok(ip);
-        }
         Err(refused(format!("held by {}", holder.name())))
     }
 
-    /// Frees one address that is proved to be nobody's any more.
-    fn reclaim_one(&mut self, ip: IpAddr, holder: &Holder) -> Result<bool> {
-        if !Room::is_reclaimable(self.pool, ip, holder) {
-            return Ok(false);
-        }
-        Room::log_reclaim(ip, holder);
-        self.pool.reclaim(ip)?;
-        self.pool.survey()?;
-        Ok(true)
-    }
-
     fn next(&mut self, index: usize, set: &RangeSet) -> Result<IpAddr> {
+        if let Some(ip) = self.previous(index, set)? {
+            return Ok(ip);
+        }
         let spans = allocate::order(set, self.pool.last_given(index)?);
         if let Some(ip) = self.first_taken(&spans)? {
             return Ok(ip);
@@ -147,15 +139,52 @@ impl Giving<'_> {
         Err(Error::new(Code::Exhausted, message).with_details(room.advice(self.pool.path())))
     }
 
-    /// Takes the first free address of `spans`.
+    /// Takes the address that the pod had before, if it still may be given.
+    fn previous(&mut self, index: usize, set: &RangeSet) -> Result<Option<IpAddr>> {
+        let (Some(pod), Some(memory)) = (&self.config.pod, self.pool.memory()) else {
+            return Ok(None);
+        };
+        let before = memory.address_of_pod(pod, index);
+        match before.filter(|ip| allocate::is_givable(set, *ip)) {
+            Some(ip) if self.take_or_reclaim(ip)? => Ok(Some(ip)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes the first free address of `spans` that is not cooling down; if all are, the one
+    /// released longest ago.
     fn first_taken(&mut self, spans: &[Span]) -> Result<Option<IpAddr>> {
-        // Every miss makes the index know one file more, so this ends.
-        while let Some(ip) = self.pool.first_free(spans)? {
-            if self.take(ip)? {
-                return Ok(Some(ip));
+        let mut rest = spans.to_vec();
+        let mut oldest: Option<(u64, IpAddr)> = None;
+        // Every round passes over an address or makes the index know one file more: this ends.
+        loop {
+            // With an address to fall back on, reading all files for a better one is too dear.
+            let found = match oldest {
+                Some(_) => self.pool.known_free(&rest),
+                None => self.pool.first_free(&rest)?,
+            };
+            let Some(ip) = found else { break };
+            let cooldown = self.config.cooldown;
+            let memory = self.pool.memory();
+            match memory.and_then(|memory| memory.cooling_since(ip, cooldown)) {
+                Some(since) => {
+                    oldest = Some(oldest.map_or((since, ip), |old| old.min((since, ip))));
+                    rest = allocate::after(&rest, ip);
+                }
+                None if self.take(ip)? => return Ok(Some(ip)),
+                None => {}
             }
         }
-        Ok(None)
+        match oldest {
+            Some((_, ip)) if self.take(ip)? => Ok(Some(ip)),
+            // Somebody took it meanwhile, without the lock: the others are looked at again.
+            Some(_) => self.first_taken(spans),
+            None => Ok(None),
+        }
+    }
+
+    fn take_or_reclaim(&mut self, ip: IpAddr) -> Result<bool> {
+        Ok(self.take(ip)? || (Room::reclaim_one(self.pool, ip)? && self.take(ip)?))
     }
 
     fn take(&mut self, ip: IpAddr) -> Result<bool> {

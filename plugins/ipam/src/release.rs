@@ -7,7 +7,7 @@ use cni_common::types::Attachment;
 use cni_common::{Error, Result, log};
 
 use crate::config::Place;
-use crate::store::{Holder, Pool};
+use crate::store::{Holder, Lease, Pool};
 
 /// Frees what the attachment holds. Nothing held, or no pool at all, is done already.
 pub(crate) fn release(place: &Place, attachment: &Attachment) -> Result<()> {
@@ -23,17 +23,15 @@ pub(crate) fn release(place: &Place, attachment: &Attachment) -> Result<()> {
 /// Frees what is held by none of `valid`, in whatever boot it was given.
 pub(crate) fn collect(place: &Place, valid: &ValidAttachments<'_>) -> Result<()> {
     let Some(mut pool) = Pool::open(place)? else { return Ok(()) };
-    let leases = pool.survey()?;
-    let stale = leases.iter().filter(|(_, holder)| !lives(holder, valid));
-    let failures = stale.filter_map(|lease| collect_one(&mut pool, lease).err()).collect();
-    let counted = pool.survey();
+    let leases = pool.leases()?;
+    let stale: Vec<&Lease> = leases.iter().filter(|lease| !lives(&lease.holder, valid)).collect();
+    for Lease { ip, holder } in &stale {
+        log::debug(|| format!("collecting {ip} of container {}", holder.name()));
+    }
+    let stale: Vec<IpAddr> = stale.iter().map(|lease| lease.ip).collect();
+    let failures = pool.reclaim(&stale)?;
     pool.settle();
-    Error::join(failures).map_or_else(|| counted.map(drop), Err)
-}
-
-fn collect_one(pool: &mut Pool, (ip, holder): &(IpAddr, Holder)) -> Result<()> {
-    log::debug(|| format!("collecting {ip} of container {}", holder.name()));
-    pool.reclaim(*ip)
+    Error::join(failures).map_or(Ok(()), Err)
 }
 
 /// Whether the holder of a file is to keep it. An operator's note stays: it names no attachment

@@ -8,11 +8,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 
-use cni_common::{Result, log};
+use cni_common::{Error, Result, log};
 
 use crate::allocate;
 use crate::range::RangeSet;
-use crate::store::{Holder, Pool};
+use crate::store::{Holder, Lease, Pool};
 
 /// The room in one set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,23 +28,18 @@ pub(crate) struct Room {
 impl Room {
     /// Counts the room of `set` by reading every file of the pool.
     pub(crate) fn of(pool: &mut Pool, set: &RangeSet) -> Result<Self> {
-        let leases = pool.survey()?;
-        Ok(Self::count(pool, set, &leases))
-    }
-
-    /// Counts the room of `set` with these leases in the pool.
-    pub(crate) fn count(pool: &Pool, set: &RangeSet, leases: &[(IpAddr, Holder)]) -> Self {
+        let leases = pool.leases()?;
         let mut room = Self { total: 0, held: 0, reclaimable: 0 };
         for span in set.ranges().iter().flat_map(allocate::givable) {
             room.total = room.total.saturating_add(span.count());
         }
-        for (ip, holder) in leases.iter().filter(|(ip, _)| allocate::is_givable(set, *ip)) {
-            match Self::is_reclaimable(pool, *ip, holder) {
+        for lease in leases.iter().filter(|lease| allocate::is_givable(set, lease.ip)) {
+            match Self::is_reclaimable(pool, lease) {
                 true => room.reclaimable += 1,
                 false => room.held += 1,
             }
         }
-        room
+        Ok(room)
     }
 
     /// Addresses that there is no file of.
@@ -54,33 +49,35 @@ impl Room {
 
     /// Frees all of `set` that is proved to be nobody's any more; how many that were.
     pub(crate) fn reclaim(pool: &mut Pool, set: &RangeSet) -> Result<usize> {
-        let leases = pool.survey()?;
-        let mut reclaimed = 0;
-        for (ip, holder) in &leases {
-            if allocate::is_givable(set, *ip) && Self::is_reclaimable(pool, *ip, holder) {
-                Self::log_reclaim(*ip, holder);
-                pool.reclaim(*ip)?;
-                reclaimed += 1;
-            }
+        let leases = pool.leases()?;
+        let of_set = leases.iter().filter(|lease| allocate::is_givable(set, lease.ip));
+        let stale: Vec<&Lease> = of_set.filter(|lease| Self::is_reclaimable(pool, lease)).collect();
+        stale.iter().for_each(|lease| log_reclaim(lease));
+        let addresses: Vec<IpAddr> = stale.iter().map(|lease| lease.ip).collect();
+        match Error::join(pool.reclaim(&addresses)?) {
+            Some(error) => Err(error),
+            None => Ok(addresses.len()),
         }
-        if reclaimed > 0 {
-            pool.survey()?;
-        }
-        Ok(reclaimed)
     }
 
-    /// Whether it is proved that nobody holds `ip`, whose file names `holder`.
-    pub(crate) fn is_reclaimable(pool: &Pool, ip: IpAddr, holder: &Holder) -> bool {
-        holder.is_nobody() || (*holder != Holder::Unknown && pool.is_of_earlier_boot(ip))
+    /// Frees one address if it is proved to be nobody's any more.
+    pub(crate) fn reclaim_one(pool: &mut Pool, ip: IpAddr) -> Result<bool> {
+        let Some(holder) = pool.holder(ip)? else { return Ok(false) };
+        let lease = Lease { ip, holder };
+        if !Self::is_reclaimable(pool, &lease) {
+            return Ok(false);
+        }
+        log_reclaim(&lease);
+        match Error::join(pool.reclaim(&[ip])?) {
+            Some(error) => Err(error),
+            None => Ok(true),
+        }
     }
 
-    /// The line that tells of a reclaim.
-    pub(crate) fn log_reclaim(ip: IpAddr, holder: &Holder) {
-        let why = match holder.is_nobody() {
-            true => "its file was left unfinished",
-            false => "it was given in an earlier boot",
-        };
-        log::debug(|| format!("reclaiming {ip} from container {}: {why}", holder.name()));
+    /// Whether it is proved that nobody holds the address of `lease`.
+    fn is_reclaimable(pool: &Pool, lease: &Lease) -> bool {
+        let Lease { ip, holder } = lease;
+        holder.is_nobody() || (*holder != Holder::Unknown && pool.is_of_earlier_boot(*ip))
     }
 
     /// What an operator may do about a set without room.
@@ -99,4 +96,13 @@ impl fmt::Display for Room {
         let Self { total, held, reclaimable } = self;
         write!(f, "{held} held, {reclaimable} reclaimable, {} free of {total}", self.free())
     }
+}
+
+/// The line that tells of a reclaim.
+fn log_reclaim(lease: &Lease) {
+    let why = match lease.holder.is_nobody() {
+        true => "its file was left unfinished",
+        false => "it was given in an earlier boot",
+    };
+    log::debug(|| format!("reclaiming {} from container {}: {why}", lease.ip, lease.holder.name()));
 }

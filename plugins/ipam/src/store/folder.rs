@@ -41,6 +41,15 @@ pub(super) struct Folder {
     _lock: FileLock,
 }
 
+/// An address file that has no name yet. Nothing is left of it unless it gets one.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// `None` where files can't be without a name.
+    file: Option<File>,
+    content: String,
+    boot: Option<String>,
+}
+
 impl Folder {
     /// Opens the folder at `path` and locks it; `None` if there is none.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
@@ -58,12 +67,9 @@ impl Folder {
                 Err(error) => return Err(error),
             };
             // Who waits long may get the lock of a folder or file that an operator has deleted.
-            let own = fstat(lock.file()).map(|stat| (stat.st_dev, stat.st_ino));
-            let now = std::os::unix::fs::MetadataExt::ino;
-            let there = std::fs::metadata(path.join("lock"));
-            if let (Ok((_, inode)), Ok(there)) = (own, there)
-                && inode == now(&there)
-            {
+            let had = fstat(lock.file()).map(|stat| (stat.st_dev, stat.st_ino));
+            let there = nix::sys::stat::stat(&path.join("lock"));
+            if had.is_ok() && had == there.map(|stat| (stat.st_dev, stat.st_ino)) {
                 return Ok(Some(Self { path: path.to_owned(), dir, _lock: lock }));
             }
         }
@@ -112,36 +118,39 @@ impl Folder {
         Stamp::of(&self.dir).map_err(|errno| failed("stat", &self.path, errno))
     }
 
-    /// Makes the file of `ip` with `content`, marked with this `boot`: all of it at once, or
-    /// nothing. `false` if there is one already, whatever it is.
-    pub(super) fn create_lease(&self, ip: IpAddr, content: &str, boot: &str) -> Result<bool> {
-        let path = self.path_of(ip);
-        let made = match self.unnamed_file() {
-            Ok(file) => fill(&file, content, boot).and_then(|()| {
-                let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-                let follow = AtFlags::AT_SYMLINK_FOLLOW;
-                Ok(linkat(AT_FDCWD, source.as_str(), &self.dir, name(ip).as_str(), follow)?)
-            }),
-            Err(errno) => Err(errno.into()),
-        };
-        match made.map_err(|error| (error.raw_os_error().map(Errno::from_raw), error)) {
-            Ok(()) => Ok(true),
-            Err((Some(Errno::EEXIST), _)) => Ok(false),
-            // No unnamed files on this file system, or no /proc here.
-            Err((Some(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL | Errno::ENOENT), _)) => {
-                self.create_lease_by_name(ip, content, boot)
+    /// A file without a name that says `content`, marked with this `boot`.
+    pub(super) fn draft(&self, content: String, boot: Option<&str>) -> Result<Draft> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let file = match openat(&self.dir, ".", flags, PRIVATE) {
+            Ok(fd) => File::from(fd),
+            // Not on this file system.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+                return Ok(Draft { file: None, content, boot: boot.map(str::to_owned) });
             }
-            Err((_, error)) => Err(Error::io("write address file", &path, &error)),
+            Err(errno) => return Err(failed("write address file in", &self.path, errno)),
+        };
+        fill(&file, &content, boot)
+            .map_err(|error| Error::io("write address file in", &self.path, &error))?;
+        Ok(Draft { file: Some(file), content, boot: boot.map(str::to_owned) })
+    }
+
+    /// Makes `draft` the file of `ip`: all of it at once, or nothing. `false` if there is a file of
+    /// it already, whatever it is.
+    pub(super) fn publish(&self, draft: &Draft, ip: IpAddr) -> Result<bool> {
+        let Some(file) = &draft.file else { return self.publish_by_name(draft, ip) };
+        let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let follow = AtFlags::AT_SYMLINK_FOLLOW;
+        match linkat(AT_FDCWD, source.as_str(), &self.dir, name(ip).as_str(), follow) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            // No /proc here.
+            Err(Errno::ENOENT) => self.publish_by_name(draft, ip),
+            Err(errno) => Err(failed("make address file", &self.path_of(ip), errno)),
         }
     }
 
-    fn unnamed_file(&self) -> Result<File, Errno> {
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        openat(&self.dir, ".", flags, PRIVATE).map(File::from)
-    }
-
     /// The way of file systems without unnamed files: a hidden name first, then the real one.
-    fn create_lease_by_name(&self, ip: IpAddr, content: &str, boot: &str) -> Result<bool> {
+    fn publish_by_name(&self, draft: &Draft, ip: IpAddr) -> Result<bool> {
         const HIDDEN: &str = ".causeway-new";
         let path = self.path.join(HIDDEN);
         let io = |error: &io::Error| Error::io("write", &path, error);
@@ -150,7 +159,7 @@ impl Folder {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
         let made = openat(&self.dir, HIDDEN, flags, PRIVATE)
             .map_err(io::Error::from)
-            .and_then(|fd| fill(&File::from(fd), content, boot))
+            .and_then(|fd| fill(&File::from(fd), &draft.content, draft.boot.as_deref()))
             .and_then(|()| {
                 let to = name(ip);
                 Ok(linkat(&self.dir, HIDDEN, &self.dir, to.as_str(), AtFlags::empty())?)
@@ -263,8 +272,8 @@ fn lock(dir: &OwnedFd, path: &Path) -> Result<FileLock> {
     FileLock::acquire(File::from(fd), path, PATIENCE)
 }
 
-fn fill(file: &File, content: &str, boot: &str) -> io::Result<()> {
-    origin::write(file, boot);
+fn fill(file: &File, content: &str, boot: Option<&str>) -> io::Result<()> {
+    origin::write(file, boot)?;
     let mut file = file;
     file.write_all(content.as_bytes())
 }

@@ -4,25 +4,20 @@
 //! taken for free is created exclusively, and the whole is trusted only while its [`Stamp`] is that
 //! of the pool folder (see `docs/decisions/0007`). Kept in one file beside the pool folders.
 
-use std::fs::File;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::sys::stat::fstat;
 
-use super::lease::Holder;
+use super::lease::{Holder, Lease};
 use super::mark::Stamp;
+use super::shelf::Shelf;
 use super::table::{PAGE, Slot, Table, key};
 use crate::range::{Span, address_of, number_of};
 
-/// The folder of all indexes of a `dataDir`. No network's name begins with a dot.
-const FOLDER: &str = ".causeway";
+/// What the shelf knows an index by.
+const KIND: &str = "index";
 /// Leads an index file; another version of its form has another word.
 const MAGIC: [u8; 8] = *b"cwpool01";
 /// Addresses a record of the free map tells about: the bits of its value.
@@ -31,10 +26,17 @@ const BLOCK: u128 = 64;
 /// What the index must be of, to be of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
-    /// The running boot.
-    pub(super) boot: String,
+    /// The running boot, where it is told.
+    pub(super) boot: Option<String>,
     /// Device and inode of the pool folder.
     pub(super) folder: (u64, u64),
+}
+
+impl Subject {
+    /// A number for the boot.
+    pub(super) fn boot_key(&self) -> u64 {
+        key(&[self.boot.as_deref().unwrap_or_default().as_bytes()])
+    }
 }
 
 /// The index of one pool.
@@ -48,10 +50,10 @@ pub(super) struct Index {
 
 impl Index {
     /// An index of `leases`, in memory.
-    pub(super) fn of(leases: &[(IpAddr, Holder)]) -> io::Result<Self> {
+    pub(super) fn of(leases: &[Lease]) -> io::Result<Self> {
         let mut index = Self { table: Table::new(leases.len() as u64), odd: 0 };
-        for (ip, holder) in leases {
-            index.insert(*ip, holder)?;
+        for lease in leases {
+            index.insert(lease.ip, &lease.holder)?;
         }
         Ok(index)
     }
@@ -146,93 +148,47 @@ fn odd_key(number: u64) -> u64 {
     key(&[b"odd", &number.to_le_bytes()])
 }
 
-/// Where the index of one pool is kept.
-#[derive(Debug)]
-pub(super) struct Shelf {
-    folder: OwnedFd,
-    name: String,
+/// The kept index, if it is whole, of `subject`, and if nothing changed in the pool folder, whose
+/// time is `stamp`, or in the index itself since both were marked.
+pub(super) fn read(shelf: &Shelf, subject: &Subject, stamp: Stamp) -> Option<Index> {
+    if !stamp.is_mark() || subject.boot.is_none() {
+        return None;
+    }
+    let file = shelf.open_file(KIND)?;
+    let stat = fstat(&file).ok()?;
+    if (Stamp { seconds: stat.st_mtime, nanoseconds: stat.st_mtime_nsec }) != stamp {
+        return None;
+    }
+    let mut page = [0; PAGE];
+    file.read_exact_at(&mut page, 0).ok()?;
+    let header = Header::read(&page, subject)?;
+    let size = u64::try_from(stat.st_size).ok()?;
+    let sound = header.mark == stamp
+        && header.buckets.is_power_of_two()
+        && Table::size(header.buckets) == Some(size);
+    sound.then(|| Index {
+        table: Table::open(file, header.buckets, header.records),
+        odd: header.odd,
+    })
 }
 
-impl Shelf {
-    /// The shelf of `network` in `data_dir`, made if need be. Without one, nothing is kept.
-    pub(super) fn open(data_dir: &Path, network: &str) -> io::Result<Self> {
-        let directory = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let open = || {
-            let path = data_dir.join(FOLDER);
-            openat(AT_FDCWD, &path, directory | OFlag::O_NOFOLLOW, Mode::empty())
-        };
-        let folder = match open() {
-            Err(Errno::ENOENT) => {
-                mkdirat(AT_FDCWD, &data_dir.join(FOLDER), Mode::S_IRWXU)?;
-                open()?
-            }
-            other => other?,
-        };
-        Ok(Self { folder, name: format!("{network}.index") })
-    }
-
-    /// The index, if it is whole, of `subject`, and if nothing changed in the pool folder, whose
-    /// time is `stamp`, or in the index itself since both were marked.
-    pub(super) fn read(&self, subject: &Subject, stamp: Stamp) -> Option<Index> {
-        if !stamp.is_mark() {
-            return None;
-        }
-        let file = self.open_file(&self.name, OFlag::O_RDWR).ok()?;
-        let stat = fstat(&file).ok()?;
-        if Stamp::of(&file).ok()? != stamp {
-            return None;
-        }
-        let mut page = [0; PAGE];
-        file.read_exact_at(&mut page, 0).ok()?;
-        let header = Header::read(&page, subject)?;
-        let size = u64::try_from(stat.st_size).ok()?;
-        let sound = header.mark == stamp
-            && header.buckets.is_power_of_two()
-            && Table::size(header.buckets) == Some(size);
-        sound.then(|| Index {
-            table: Table::open(file, header.buckets, header.records),
-            odd: header.odd,
-        })
-    }
-
-    /// Keeps `index`, to be trusted while `stamp` is the pool folder's time.
-    pub(super) fn write(
-        &self,
-        index: &mut Index,
-        subject: &Subject,
-        stamp: Stamp,
-    ) -> io::Result<()> {
-        let fresh = format!("{}.new", self.name);
-        let renamed = index.table.file().is_none();
-        if renamed {
-            unlinkat(&self.folder, fresh.as_str(), UnlinkatFlags::NoRemoveDir).ok();
-            let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
-            index.table.write_all(self.open_file(&fresh, flags)?)?;
-        } else {
-            index.table.write_changes()?;
-        }
-        let header = Header {
-            mark: stamp,
-            buckets: index.table.buckets(),
-            records: index.table.records(),
-            odd: index.odd,
-        };
-        let Some(file) = index.table.file() else { return Err(io::Error::other("no file")) };
+/// Keeps `index`, to be trusted while `mark` is the pool folder's time.
+pub(super) fn write(
+    shelf: &Shelf,
+    index: &mut Index,
+    subject: &Subject,
+    mark: Stamp,
+) -> io::Result<()> {
+    let table = &mut index.table;
+    let header =
+        Header { mark, buckets: table.buckets(), records: table.records(), odd: index.odd };
+    shelf.save(KIND, table, |file| {
         file.write_all_at(&header.page(subject), 0)?;
-        if stamp.put_and_read(file)? != stamp {
-            return Err(io::Error::other("the mark does not last"));
+        match mark.put_and_read(file)? == mark {
+            true => Ok(()),
+            false => Err(io::Error::other("the mark does not last")),
         }
-        if renamed {
-            renameat(&self.folder, fresh.as_str(), &self.folder, self.name.as_str())?;
-        }
-        Ok(())
-    }
-
-    fn open_file(&self, name: &str, flags: OFlag) -> io::Result<File> {
-        let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        Ok(openat(&self.folder, name, flags, mode)?.into())
-    }
+    })
 }
 
 /// Page 0 of an index file: magic, boot, folder, mark, numbers; all little-endian.
@@ -246,7 +202,7 @@ struct Header {
 impl Header {
     fn lead(subject: &Subject) -> Vec<u8> {
         let mut lead = MAGIC.to_vec();
-        lead.extend(key(&[subject.boot.as_bytes()]).to_le_bytes());
+        lead.extend(subject.boot_key().to_le_bytes());
         lead.extend(subject.folder.0.to_le_bytes());
         lead.extend(subject.folder.1.to_le_bytes());
         lead
@@ -284,6 +240,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn lease(text: &str, holder: Holder) -> Lease {
+        Lease { ip: ip(text), holder }
+    }
+
     fn span(first: &str, last: &str) -> Span {
         Span::new(ip(first), ip(last))
     }
@@ -291,7 +251,7 @@ mod tests {
     #[test]
     fn the_first_free_address_is_found_across_blocks() {
         let held: Vec<_> =
-            (2..=200).map(|n| (ip(&format!("10.0.0.{n}")), Holder::Unknown)).collect();
+            (2..=200).map(|n| lease(&format!("10.0.0.{n}"), Holder::Unknown)).collect();
         let mut index = Index::of(&held).unwrap();
         let mut free = |first, last| index.first_free(span(first, last)).unwrap();
         assert_eq!(free("10.0.0.1", "10.0.0.254"), Some(ip("10.0.0.1")));
@@ -309,10 +269,10 @@ mod tests {
         let new = |id: &str| Holder::Attachment(id.parse().unwrap(), "eth0".parse().unwrap());
         let old = Holder::Container("c2".parse().unwrap());
         let leases = [
-            (ip("10.0.0.2"), new("c1")),
-            (ip("fd00::2"), new("c1")),
-            (ip("10.0.0.3"), old),
-            (ip("10.0.0.4"), Holder::Nobody),
+            lease("10.0.0.2", new("c1")),
+            lease("fd00::2", new("c1")),
+            lease("10.0.0.3", old),
+            lease("10.0.0.4", Holder::Nobody),
         ];
         let mut index = Index::of(&leases).unwrap();
         assert_eq!(index.held_by("c1", "eth0").unwrap(), [ip("10.0.0.2"), ip("fd00::2")]);

@@ -1,5 +1,7 @@
 //! What an address file says. Pure.
 
+use std::net::IpAddr;
+
 use cni_common::types::{ContainerId, IfName};
 
 /// Between container ID and interface name.
@@ -18,6 +20,15 @@ pub(crate) enum Holder {
     Nobody,
     /// Something else, perhaps an operator's note. It is not ours to judge.
     Unknown,
+}
+
+/// An address and who holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// The address, which names the file.
+    pub(crate) ip: IpAddr,
+    /// What the file says.
+    pub(crate) holder: Holder,
 }
 
 impl Holder {

@@ -5,9 +5,11 @@
 //! origin, never to be reclaimed", but it can't be wrong.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use rustix::fs::{XattrFlags, fsetxattr, lgetxattr};
+use rustix::io::Errno;
 
 const NAME: &str = "user.causeway.boot";
 /// The kernel's boot ID is 36 characters long.
@@ -19,13 +21,14 @@ pub(super) fn this_boot() -> Option<String> {
     Some(text.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= LONGEST)
 }
 
-/// Marks `file` as made in `boot`.
-pub(super) fn write(file: &File, boot: &str) {
-    if boot.is_empty() {
-        return;
+/// Marks `file` as made in `boot`. Fails only for want of room.
+pub(super) fn write(file: &File, boot: Option<&str>) -> io::Result<()> {
+    let Some(boot) = boot else { return Ok(()) };
+    match fsetxattr(file, NAME, boot.as_bytes(), XattrFlags::empty()) {
+        Err(errno @ (Errno::NOSPC | Errno::DQUOT)) => Err(errno.into()),
+        // Where attributes are not to be had, the lease is one of unknown origin.
+        Ok(()) | Err(_) => Ok(()),
     }
-    // Where attributes are not to be had, the lease is one of unknown origin.
-    fsetxattr(file, NAME, boot.as_bytes(), XattrFlags::empty()).ok();
 }
 
 /// The boot in which the file at `path` was made by this suite.
