@@ -183,10 +183,13 @@ impl Folder {
             Err(errno) => return Err(failed("read", &self.path_of(ip), errno)),
         };
         let mut content = Vec::new();
-        match file.take(LONGEST + 1).read_to_end(&mut content) {
+        match (&file).take(LONGEST + 1).read_to_end(&mut content) {
+            // A FIFO without a writer is as empty as a file that was never written.
+            Ok(0) if !file.metadata().is_ok_and(|metadata| metadata.is_file()) => {
+                Ok(Some(Holder::Unknown))
+            }
             Ok(length) if length as u64 <= LONGEST => Ok(Some(Holder::parse(&content))),
             Ok(_) => Ok(Some(Holder::Unknown)),
-            // A folder, or a FIFO that nobody writes to.
             Err(error) if is_no_file(&error) => Ok(Some(Holder::Unknown)),
             Err(error) => Err(Error::io("read", &self.path_of(ip), &error)),
         }

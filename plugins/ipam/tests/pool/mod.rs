@@ -157,3 +157,55 @@ pub fn addresses(answer: &Answer) -> Vec<String> {
     let address = |ip: &Value| ip["address"].as_str().expect("an address").to_owned();
     ips.iter().map(|ip| address(ip).split('/').next().expect("an address").to_owned()).collect()
 }
+
+/// The reference plugin, from the distribution's package containernetworking-plugins.
+pub fn reference() -> PathBuf {
+    let path = PathBuf::from("/usr/lib/cni/host-local");
+    assert!(path.is_file(), "{} is not there: scripts/test says what to install", path.display());
+    path
+}
+
+/// Runs `call` under strace with `options`; whether it ended well, and what was traced.
+pub fn under_strace(pool: &Pool, call: &Call, options: &[&str]) -> (bool, String) {
+    use std::process::{Command, Stdio};
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let (trace, stdin) = (format!("trace-{number}"), format!("stdin-{number}"));
+    let (trace, stdin) = (pool.data_dir().join(trace), pool.data_dir().join(stdin));
+    fs::write(&stdin, pool.config().to_string()).expect("write the configuration");
+    let plain = call.process();
+    let mut traced = Command::new("strace");
+    traced.arg("-f").arg("-o").arg(&trace).args(options).arg("--").arg(plain.get_program());
+    traced.env_clear();
+    for (name, value) in plain.get_envs() {
+        traced.env(name, value.unwrap_or_default());
+    }
+    let stdin_file = fs::File::open(&stdin).expect("open the configuration");
+    let status = traced
+        .stdin(stdin_file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("run strace");
+    let text = fs::read_to_string(&trace).expect("read strace's output");
+    fs::remove_file(trace).expect("remove strace's output");
+    fs::remove_file(stdin).expect("remove the configuration");
+    (status.success(), text)
+}
+
+/// A generator of numbers that are the same for the same seed (SplitMix64).
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = self.0;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((number ^ (number >> 31)) >> 1).expect("64 bits") % limit
+    }
+}
