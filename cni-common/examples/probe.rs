@@ -41,7 +41,7 @@ impl Plugin for Probe {
             }
             failures
         };
-        Ok(Added { result, undo: Box::new(undo) })
+        Ok(Added::new(result, undo))
     }
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {

@@ -37,9 +37,6 @@ pub trait Plugin {
     /// Makes the attachment.
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added>;
 
-    /// Called when the caller has been told of an ADD, which from then on is one that was made.
-    fn settled(&self, _request: &AttachmentRequest<'_>) {}
-
     /// Takes the attachment away; what is missing already is done.
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()>;
 
@@ -86,6 +83,16 @@ pub struct Added {
     pub result: CniResult,
     /// Takes everything back; returns what could not be.
     pub undo: Box<dyn FnOnce() -> Vec<Error>>,
+    /// Called when the caller has been told, the last thing the process does: from then on the
+    /// attachment is one that was made, and a second ADD a duplicate.
+    pub settle: Box<dyn FnOnce()>,
+}
+
+impl Added {
+    /// An attachment with nothing left to be settled.
+    pub fn new(result: CniResult, undo: impl FnOnce() -> Vec<Error> + 'static) -> Self {
+        Self { result, undo: Box::new(undo), settle: Box::new(|| ()) }
+    }
 }
 
 /// Runs `plugin` for this process's environment and stdin.
@@ -134,10 +141,8 @@ fn dispatch(plugin: &impl Plugin, command: Command, request: Request<'_>) -> Res
     match command {
         Command::Add => {
             let version = request.config.version;
-            let request = attachment_request(plugin, request)?;
-            print_or_undo(plugin.add(&request)?, version)?;
-            plugin.settled(&request);
-            Ok(())
+            let added = plugin.add(&attachment_request(plugin, request)?)?;
+            finish(added, version)
         }
         Command::Del => plugin.del(&attachment_request(plugin, request)?),
         Command::Check => plugin.check(&attachment_request(plugin, request)?),
@@ -148,9 +153,16 @@ fn dispatch(plugin: &impl Plugin, command: Command, request: Request<'_>) -> Res
 }
 
 /// Prints the result; an attachment that its caller can't learn of is taken back.
-fn print_or_undo(added: Added, version: Version) -> Result<()> {
+fn finish(added: Added, version: Version) -> Result<()> {
     let printed = added.result.print(version).and_then(|text| stdio::print(&text));
-    printed.map_err(|error| error.with_undo_failures((added.undo)()))
+    if let Err(error) = printed {
+        return Err(error.with_undo_failures((added.undo)()));
+    }
+    // Nothing is tidied up between here and the end: a process killed in between would have made
+    // an attachment of which its caller knows only that the plugin was killed.
+    std::mem::forget(added.undo);
+    (added.settle)();
+    std::process::exit(0)
 }
 
 fn attachment_request<'a>(

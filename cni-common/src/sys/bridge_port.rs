@@ -42,13 +42,18 @@ impl Netlink {
         if flags.isolated {
             infos.push(InfoBridgePort::Isolated(true));
         }
-        let mut change = LinkMessageBuilder::<LinkUnspec>::new().name(name).alias(alias);
+        let mut change = aliased(name, alias);
         if !infos.is_empty() {
             change = change
                 .set_port_kind(InfoPortKind::Bridge)
                 .set_port_data(InfoPortData::BridgePort(infos));
         }
         self.change(RouteNetlinkMessage::NewLink(change.build()), 0)
+    }
+
+    /// Writes an alias on the port of this name without waiting to hear how that went.
+    pub fn mark_port_unanswered(&mut self, name: &str, alias: &str) -> Result<()> {
+        self.tell(RouteNetlinkMessage::SetLink(aliased(name, alias).build()))
     }
 
     /// The names of the ports of the bridge with this index.
@@ -85,6 +90,10 @@ impl Netlink {
         let answers = self.dump(RouteNetlinkMessage::GetLink(request))?;
         Ok(answers.into_iter().filter_map(port_vlans).collect())
     }
+}
+
+fn aliased(name: &str, alias: &str) -> LinkMessageBuilder<LinkUnspec> {
+    LinkMessageBuilder::<LinkUnspec>::new().name(name).alias(alias)
 }
 
 fn port_vlans(answer: RouteNetlinkMessage) -> Option<(u32, Vec<BridgeVlanInfo>)> {

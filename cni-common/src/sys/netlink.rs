@@ -71,6 +71,11 @@ impl Netlink {
         self.exchange_with_retry(&message, NLM_F_REQUEST | NLM_F_ACK | flags).map(|_none| ())
     }
 
+    /// Asks for a change whose outcome does not matter any more.
+    pub fn tell(&mut self, message: RouteNetlinkMessage) -> Result<()> {
+        self.send(message, NLM_F_REQUEST)
+    }
+
     /// Asks for one object.
     pub fn get(&mut self, message: RouteNetlinkMessage) -> Result<RouteNetlinkMessage> {
         let mut answers = self.exchange_with_retry(&message, NLM_F_REQUEST)?;

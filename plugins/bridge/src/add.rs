@@ -2,12 +2,15 @@
 
 mod leftover;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use cni_common::delegate::Delegate;
 use cni_common::error::{Code, Error, Result};
 use cni_common::log;
 use cni_common::skel::{Added, AttachmentRequest};
 use cni_common::spec::{CniResult, Interface};
-use cni_common::sys::link::{Link, PortFlags};
+use cni_common::sys::link::Link;
 use cni_common::sys::netns::OwnNetns;
 use cni_common::sys::{Netlink, Netns};
 use cni_common::types::Mac;
@@ -18,6 +21,7 @@ use crate::apply::Machine;
 use crate::config::{self, BridgeConfig, Gateway};
 use crate::operation::Operation;
 use crate::plan::{self, Ends, VlanGateway};
+use crate::rules::{Expected, Known, Rules};
 use crate::{dns, names, resolv_conf};
 
 /// How often the bridge is made anew when somebody removes it between two steps.
@@ -28,61 +32,67 @@ const CONTAINER_INTERFACE: i64 = 2;
 /// Makes the attachment.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let config = BridgeConfig::parse(&request.request.config, &request.request.args()?)?;
-    refuse_packet_filter(&config)?;
     let ipam = config::ipam_delegate(&request.request)?;
     let opened = open_netns(request)?;
     let mut attaching = Attaching {
         machine: Machine::new(Netlink::open()?, opened, config.bridge.as_str()),
+        rules: Rules::of(&request.attachment),
         request,
         ends: ends(request, &config)?,
         config,
     };
     attaching.refuse_taken_interface()?;
-    match attaching.attach(ipam.as_ref()) {
-        Ok(result) => {
-            let mut machine = attaching.machine;
-            let undo = move || take_back(&mut machine, ipam.as_ref());
-            Ok(Added { result, undo: Box::new(undo) })
+    let attached = attaching.attach(ipam.as_ref());
+    let Attaching { machine, rules, config, .. } = attaching;
+    let mut made = Made { machine, rules, expected: Expected::by(&config), ipam };
+    match attached {
+        Ok(result) => Ok(added(request, made, result)),
+        Err(error) => Err(error.with_undo_failures(made.take_back())),
+    }
+}
+
+/// What an ADD that has not been heard of yet has made.
+struct Made {
+    machine: Machine,
+    rules: Rules,
+    expected: Expected,
+    ipam: Option<Delegate>,
+}
+
+impl Made {
+    /// Links first, then rules, then the lease: an address is free when nothing has it any more.
+    fn take_back(&mut self) -> Vec<Error> {
+        let mut failures = self.machine.take_back();
+        if self.expected.any() {
+            let again = || self.rules.remove(self.expected, &Known::default());
+            failures.extend(if again().is_empty() { Vec::new() } else { again() });
         }
-        Err(error) => {
-            let failures = take_back(&mut attaching.machine, ipam.as_ref());
-            Err(error.with_undo_failures(failures))
+        let released = |ipam: &Delegate| ipam.run("DEL").or_else(|_first| ipam.run("DEL"));
+        failures.extend(self.ipam.as_ref().and_then(|ipam| released(ipam).err()));
+        failures
+    }
+
+    /// Takes the mark of an unfinished ADD off the host interface. Nothing waits for the answer:
+    /// the caller has been told already, and an ADD that is killed now should not count as made.
+    fn settle(&mut self, name: &str, alias: &str) {
+        if let Err(error) = self.machine.host.mark_port_unanswered(name, alias) {
+            // The attachment works; only a second ADD would take it for one that was cut short.
+            log::debug(|| format!("mark {name} as attached: {error}"));
         }
     }
 }
 
-/// Takes the mark of an unfinished ADD off the host interface.
-pub fn settle(request: &AttachmentRequest<'_>) {
+fn added(request: &AttachmentRequest<'_>, made: Made, result: CniResult) -> Added {
     let pod = request.request.args().ok().and_then(|args| args.pod());
     let alias = names::alias(&request.attachment, pod.as_deref());
     let name = names::host_interface(&request.attachment);
-    let settled =
-        Netlink::open().and_then(|mut host| host.mark_port(&name, &alias, PortFlags::default()));
-    if let Err(error) = settled {
-        // The attachment works; only a second ADD would take it for one that was cut short.
-        log::debug(|| format!("mark {name} as attached: {error}"));
+    let made = Rc::new(RefCell::new(made));
+    let unheard = Rc::clone(&made);
+    Added {
+        result,
+        undo: Box::new(move || unheard.borrow_mut().take_back()),
+        settle: Box::new(move || made.borrow_mut().settle(&name, &alias)),
     }
-}
-
-/// Links first, then the lease: an address is free only when nothing has it any more.
-fn take_back(machine: &mut Machine, ipam: Option<&Delegate>) -> Vec<Error> {
-    let mut failures = machine.take_back();
-    let released = |ipam: &Delegate| ipam.run("DEL").or_else(|_first| ipam.run("DEL"));
-    failures.extend(ipam.and_then(|ipam| released(ipam).err()));
-    failures
-}
-
-fn refuse_packet_filter(config: &BridgeConfig) -> Result<()> {
-    let refused = |key: &str| {
-        Err(Error::new(Code::UnsupportedField, format!("\"{key}\": true is not supported yet")))
-    };
-    if config.masquerade.is_some() {
-        return refused("ipMasq");
-    }
-    if config.mac_spoof_check {
-        return refused("macspoofchk");
-    }
-    Ok(())
 }
 
 /// The container's namespace, by the rules of `CNI_NETNS` (code 8).
@@ -125,6 +135,7 @@ struct Attaching<'a> {
     request: &'a AttachmentRequest<'a>,
     config: BridgeConfig,
     ends: Ends,
+    rules: Rules,
 }
 
 impl Attaching<'_> {
@@ -195,6 +206,8 @@ impl Attaching<'_> {
     /// Addresses, routes, forwarding; returns the whole result.
     fn attach_network(&mut self, bridge: &Link, mut result: CniResult) -> Result<CniResult> {
         let vlan_interface = self.attach_gateway(bridge, &result)?;
+        self.rules.guard(&self.config, self.ends.container_mac)?;
+        self.rules.masquerade(&self.config, &result)?;
         if self.config.container_up {
             let operations = plan::container(&self.config, &result, &self.ends)?;
             self.machine.apply(operations)?;

@@ -12,6 +12,7 @@ use cni_common::sys::route::{LinkRoute, MAIN};
 use crate::add::open_netns;
 use crate::config::{self, BridgeConfig};
 use crate::plan;
+use crate::rules::Rules;
 
 /// Compares the attachment with `prevResult`.
 pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
@@ -27,6 +28,8 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     checking.host_end(&container, &bridge)?;
     checking.addresses(&container)?;
     checking.routes(&container)?;
+    let rules = Rules::of(&request.attachment);
+    rules.check(&checking.config, container.mac, &checking.result)?;
     match config::ipam_delegate(&request.request)? {
         Some(ipam) => ipam.run("CHECK"),
         None => Ok(()),

@@ -6,6 +6,7 @@ use cni_common::skel::AttachmentRequest;
 use cni_common::sys::{Netlink, Netns};
 
 use crate::add::own_netns;
+use crate::rules::{Expected, Known, Rules};
 use crate::{config, names, resolv_conf};
 
 /// Takes the attachment away: the interface first, then its traces, and only then the address.
@@ -25,7 +26,10 @@ pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     };
     failures.extend(remove_interface(request, netns).err());
     failures.extend(remove_resolv_conf(request).err());
-    // With the interface still there its address is in use: it stays held until a DEL succeeds.
+    let expected = Expected::by_keys(&request.request);
+    let known = Known::by_prev_result(request);
+    failures.extend(Rules::of(&request.attachment).remove(expected, &known));
+    // With the interface or its rules still there the address is in use: it stays held until a DEL succeeds.
     if failures.is_empty() {
         failures.extend(release(request).err());
     }

@@ -1,4 +1,4 @@
-//! GC: host interfaces of this network that belong to no living attachment are removed.
+//! GC: what belongs to this network and to no living attachment is removed.
 
 use std::collections::HashSet;
 
@@ -10,14 +10,16 @@ use cni_common::sys::Netlink;
 use cni_common::types::{Attachment, NetworkName};
 use netlink_packet_route::link::InfoKind;
 
-use crate::{config, names, resolv_conf};
+use crate::{config, names, resolv_conf, rules};
 
-/// Removes what is stale, then has the IPAM plugin do the same: interfaces before addresses.
+/// Removes what is stale, then has the IPAM plugin do the same: interfaces and rules before
+/// addresses.
 pub fn gc(request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
     let network = &request.config.name;
     let mut failures = Vec::new();
     failures.extend(remove_stale_links(network, valid).err());
     failures.extend(remove_stale_resolv_confs(network, valid).err());
+    failures.extend(rules::gc(request, valid));
     if failures.is_empty() {
         let ipam = config::ipam_delegate(request).and_then(|ipam| match ipam {
             Some(ipam) => ipam.run("GC"),

@@ -2,6 +2,7 @@
 //!
 //! - [`config`], [`names`], [`plan`], [`operation`]: pure
 //! - [`apply`], [`resolv_conf`]: effects, by `cni_common::sys`
+//! - [`rules`], [`filter`]: the packet filter
 //! - [`add`], [`del`], [`check`], [`gc`]: one command each
 //! - [`filter`]: masquerading and anti-spoofing, for those commands to call
 
@@ -16,6 +17,7 @@ pub mod names;
 pub mod operation;
 pub mod plan;
 pub mod resolv_conf;
+pub mod rules;
 
 mod dns;
 
@@ -33,10 +35,6 @@ impl Plugin for Bridge {
 
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         add::add(request)
-    }
-
-    fn settled(&self, request: &AttachmentRequest<'_>) {
-        add::settle(request);
     }
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {

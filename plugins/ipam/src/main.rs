@@ -41,7 +41,7 @@ impl Plugin for HostLocal {
         let result = give::give(&config, &request.attachment)?;
         let attachment = request.attachment.clone();
         let undo = move || release::release(&config.place, &attachment).err().into_iter().collect();
-        Ok(Added { result, undo: Box::new(undo) })
+        Ok(Added::new(result, undo))
     }
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {

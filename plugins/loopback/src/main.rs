@@ -39,11 +39,8 @@ impl Plugin for Loopback {
         // kernel is through with that, and this waits for it.
         set_up(&mut netlink, &lo)?;
         match result_of(&mut netlink, &lo, &netns.path) {
-            Ok(own) => Ok(Added {
-                // A plugin before this one said what the attachment is: that stands.
-                result: previous.unwrap_or(own),
-                undo: Box::new(move || restore(&mut netlink, &lo)),
-            }),
+            // A plugin before this one said what the attachment is: that stands.
+            Ok(own) => Ok(Added::new(previous.unwrap_or(own), move || restore(&mut netlink, &lo))),
             Err(error) => Err(error.with_undo_failures(restore(&mut netlink, &lo))),
         }
     }

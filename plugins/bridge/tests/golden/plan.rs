@@ -53,7 +53,11 @@ fn planned(case: &Value, text: &mut String) -> Result<()> {
     if config.netns_resolv_conf {
         let path = PathBuf::from("/etc/netns/blue/resolv.conf");
         let dns = config.dns.as_ref().unwrap_or(&result.dns);
-        section(text, "name servers", vec![plan::resolv_conf(path, "# MARKER", dns)]);
+        section(
+            text,
+            "name servers",
+            vec![plan::resolv_conf((path, "/etc/netns/.unfinished".into()), "# MARKER", dns)],
+        );
     }
     Ok(())
 }

@@ -1,0 +1,140 @@
+//! Which parts of the packet filter an attachment asks for, and in what order they come and go.
+
+use cni_common::error::{Error, Result};
+use cni_common::log;
+use cni_common::skel::{AttachmentRequest, Request};
+use cni_common::spec::{CniResult, ValidAttachments};
+use cni_common::types::{Attachment, Mac};
+use ipnetwork::IpNetwork;
+
+use crate::config::BridgeConfig;
+use crate::filter::{Subject, masquerade, spoofcheck};
+use crate::names;
+
+/// The rules of one attachment.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    attachment: Attachment,
+    port: String,
+}
+
+impl Rules {
+    /// The rules of `attachment`; none made yet.
+    pub fn of(attachment: &Attachment) -> Self {
+        Self { attachment: attachment.clone(), port: names::host_interface(attachment) }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { attachment: &self.attachment, port: &self.port }
+    }
+
+    /// Guards the port against foreign senders, if that is configured. The container interface is
+    /// still down then.
+    pub fn guard(&self, config: &BridgeConfig, mac: Mac) -> Result<()> {
+        if !config.mac_spoof_check {
+            return Ok(());
+        }
+        spoofcheck::ensure(&self.subject(), mac)
+    }
+
+    /// Masquerades the addresses of `result`, if that is configured.
+    pub fn masquerade(&self, config: &BridgeConfig, result: &CniResult) -> Result<()> {
+        match config.masquerade {
+            Some(backend) => masquerade::ensure(backend, &self.subject(), &addresses(result)),
+            None => Ok(()),
+        }
+    }
+
+    /// Says what of it is missing or altered.
+    pub fn check(&self, config: &BridgeConfig, mac: Option<Mac>, result: &CniResult) -> Result<()> {
+        if let Some(backend) = config.masquerade {
+            masquerade::check(backend, &self.subject(), &addresses(result))?;
+        }
+        match mac.filter(|_| config.mac_spoof_check) {
+            Some(mac) => spoofcheck::check(&self.subject(), mac),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes all of it away, whatever the configuration said when it was made. Where it says now
+    /// that there is nothing, a failure to look is none.
+    pub fn remove(&self, expected: Expected, known: &Known) -> Vec<Error> {
+        let masquerade = masquerade::remove(&self.subject(), &known.addresses);
+        let guard = spoofcheck::remove(&self.subject(), known.mac);
+        reported([(masquerade, expected.masquerade), (guard, expected.guard)])
+    }
+}
+
+/// Which rules the configuration asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    masquerade: bool,
+    guard: bool,
+}
+
+impl Expected {
+    /// As a checked configuration says.
+    pub fn by(config: &BridgeConfig) -> Self {
+        Self { masquerade: config.masquerade.is_some(), guard: config.mac_spoof_check }
+    }
+
+    /// Whether it asks for any.
+    pub fn any(self) -> bool {
+        self.masquerade || self.guard
+    }
+
+    /// As the keys say; one that can't be read asks for nothing.
+    pub fn by_keys(request: &Request<'_>) -> Self {
+        let flag = |key: &str| request.config.keys.flag(key).unwrap_or(false);
+        Self { masquerade: flag("ipMasq"), guard: flag("macspoofchk") }
+    }
+}
+
+/// What is known of an attachment beyond its name; all of it can be done without, more slowly.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    addresses: Vec<IpNetwork>,
+    mac: Option<Mac>,
+}
+
+impl Known {
+    /// What `prevResult` says, if it is there and can be read.
+    pub fn by_prev_result(request: &AttachmentRequest<'_>) -> Self {
+        let Ok(Some(result)) = request.request.config.prev_result() else { return Self::default() };
+        let ifname = request.attachment.ifname.as_str();
+        let inside = result
+            .interfaces
+            .iter()
+            .find(|interface| interface.name == ifname && !interface.sandbox.is_empty());
+        Self {
+            addresses: addresses(&result),
+            mac: inside.and_then(|interface| interface.mac.parse().ok()),
+        }
+    }
+}
+
+/// Takes away what attachments of the network left that live no more.
+pub fn gc(request: &Request<'_>, valid: &ValidAttachments<'_>) -> Vec<Error> {
+    let expected = Expected::by_keys(request);
+    let network = &request.config.name;
+    reported([
+        (masquerade::gc(network, valid), expected.masquerade),
+        (spoofcheck::gc(network, valid), expected.guard),
+    ])
+}
+
+fn reported(outcomes: [(Result<()>, bool); 2]) -> Vec<Error> {
+    let mut failures = Vec::new();
+    for (outcome, is_expected) in outcomes {
+        match outcome {
+            Err(error) if is_expected => failures.push(error),
+            Err(error) => log::debug(|| format!("no rules to be removed: {error}")),
+            Ok(()) => {}
+        }
+    }
+    failures
+}
+
+fn addresses(result: &CniResult) -> Vec<IpNetwork> {
+    result.ips.iter().map(|ip| ip.address).collect()
+}
