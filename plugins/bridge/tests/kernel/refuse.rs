@@ -132,18 +132,6 @@ fn the_del_of_a_refused_add_leaves_the_living_attachment_alone() {
 }
 
 #[test]
-fn what_only_the_packet_filter_can_do_until_it_is_done() {
-    let node = Node::giving(&["10.1.0.2/16"]);
-    let blue = node.host.container("blue");
-    for key in ["ipMasq", "macspoofchk"] {
-        let mut keys = config(json!({}));
-        keys[key] = json!(true);
-        let message = node.add_leaves_nothing(&blue, &keys, 2);
-        assert_says(&message, &[key]);
-    }
-}
-
-#[test]
 fn a_result_that_the_asked_version_cannot_hold() {
     let node = Node::giving(&["10.1.0.2/16", "10.2.0.2/16"]);
     let blue = node.host.container("blue");
