@@ -9,7 +9,7 @@ use netlink_packet_netfilter::nftables::{
 };
 
 use super::encode::key_length;
-use super::expression::flat;
+use super::expression::{Flat, flat};
 use super::ruleset::{Element, KeyType, Value};
 use super::{FoundChain, FoundRule, Generation, userdata};
 use crate::types::Mac;
@@ -58,16 +58,21 @@ pub(crate) fn chain(message: &ChainMessage) -> Option<FoundChain> {
 
 /// A rule's handle, comment and expressions.
 pub(crate) fn rule(message: &RuleMessage) -> Option<FoundRule> {
-    let (mut handle, mut comment, mut expressions) = (None, String::new(), Vec::new());
+    let (mut handle, mut chain) = (None, String::new());
+    let (mut comment, mut expressions) = (String::new(), Vec::new());
     for attribute in &message.attributes {
         match attribute {
             RuleAttribute::Handle(value) => handle = Some(*value),
+            RuleAttribute::Chain(name) => chain.clone_from(name),
             RuleAttribute::UserData(data) => comment = userdata::read_comment(data),
             RuleAttribute::Expressions(list) => expressions = flat(list),
             _ => {}
         }
     }
-    Some(FoundRule { handle: handle?, comment, expressions })
+    if comment.is_empty() {
+        comment = expressions.iter().find_map(Flat::comment).unwrap_or_default();
+    }
+    Some(FoundRule { handle: handle?, chain, comment, expressions })
 }
 
 /// The elements in one message of a set with such a key.

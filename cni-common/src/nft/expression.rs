@@ -162,10 +162,42 @@ impl Flat {
             && wanted.attributes.iter().all(|attribute| self.attributes.contains(attribute))
     }
 
+    fn attribute(&self, kind: u16) -> Option<&[u8]> {
+        self.attributes.iter().find(|(found, _)| *found == kind).map(|(_, value)| value.as_slice())
+    }
+
+    /// The comment, if the expression is `iptables`' comment match: `NFTA_MATCH_NAME` and
+    /// `NFTA_MATCH_INFO`, of which the latter is a text filled up with NULs.
+    pub(super) fn comment(&self) -> Option<String> {
+        if self.name != "match" || self.attribute(1)? != b"comment\0" {
+            return None;
+        }
+        let text = self.attribute(3)?.split(|byte| *byte == 0).next()?;
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+
     /// The chain that a verdict in the expression leads to.
     pub(super) fn target(&self) -> Option<String> {
         self.target.clone()
     }
+}
+
+/// The source address that the expressions compare with, if they compare with a whole one.
+pub(super) fn source(expressions: &[Flat]) -> Option<std::net::IpAddr> {
+    let loads = [Field::Ip4Source, Field::Ip6Source].map(|field| load(field, Register::Reg1));
+    let loads = flat(&loads);
+    expressions.windows(2).find_map(|pair| {
+        let [found, compared] = pair else { return None };
+        if compared.name != "cmp" || !loads.iter().any(|load| found.covers(load)) {
+            return None;
+        }
+        // `NFTA_CMP_OP` and `NFTA_CMP_DATA`; the latter holds one attribute, the value.
+        let equal = compared.attribute(2)? == [0; 4];
+        let value = compared.attribute(3)?.get(4..)?;
+        let ip = <[u8; 4]>::try_from(value).map(std::net::IpAddr::from);
+        let ip = ip.or_else(|_| <[u8; 16]>::try_from(value).map(std::net::IpAddr::from));
+        ip.ok().filter(|_| equal)
+    })
 }
 
 /// Expressions for comparing.

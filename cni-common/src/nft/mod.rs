@@ -36,7 +36,9 @@ pub struct FoundChain {
 pub struct FoundRule {
     /// What it is deleted by.
     pub handle: u64,
-    /// Its comment; empty for none.
+    /// The chain it stands in.
+    pub chain: String,
+    /// Its comment, `nft`'s or `iptables`'; empty for none.
     pub comment: String,
     expressions: Vec<expression::Flat>,
 }
@@ -49,9 +51,14 @@ impl FoundRule {
             && self.expressions.iter().zip(&wanted).all(|(found, wanted)| found.covers(wanted))
     }
 
-    /// The chain that the rule jumps or goes to unconditionally or else, if any.
+    /// The chain that the rule jumps or goes to, if any.
     pub fn target(&self) -> Option<String> {
         self.expressions.iter().find_map(expression::Flat::target)
+    }
+
+    /// The one source address that the rule is for, if it is for one.
+    pub fn source(&self) -> Option<std::net::IpAddr> {
+        expression::source(&self.expressions)
     }
 }
 

@@ -5,11 +5,13 @@
 //! - [`netlink`] - one rtnetlink socket: requests, dumps, notifications
 //! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
 //! - [`lock`] - a file lock waited for in turn, with a deadline
+//! - [`iptables`] - the `iptables` programs, for those who want them
 //! - [`nft`] - one nf_tables socket: transactions and questions
 //! - [`sysctl`] - `/proc/sys/net`
 
 pub mod address;
 pub mod bridge_port;
+pub mod iptables;
 pub mod link;
 pub mod lock;
 pub mod netlink;

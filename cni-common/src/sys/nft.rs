@@ -48,7 +48,7 @@ impl From<Refusal> for Error {
 }
 
 impl Nft {
-    /// Connects. Fails where the kernel has no netfilter netlink at all.
+    /// Connects. In a kernel without nf_tables everything is absent and no change is supported.
     pub fn open() -> Result<Self> {
         Ok(Self { wire: Wire::open()? })
     }

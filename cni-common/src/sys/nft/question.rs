@@ -101,13 +101,20 @@ impl Nft {
 
     /// The rules of the chain, in order.
     pub fn list_rules(&mut self, table: Table, chain: &str) -> Result<Vec<FoundRule>> {
-        let attributes = vec![
-            RuleAttribute::Table(table.name.to_owned()),
-            RuleAttribute::Chain(chain.to_owned()),
-        ];
+        self.rules(table, vec![RuleAttribute::Chain(chain.to_owned())])
+    }
+
+    /// The rules of all chains of the table.
+    pub fn list_all_rules(&mut self, table: Table) -> Result<Vec<FoundRule>> {
+        self.rules(table, Vec::new())
+    }
+
+    fn rules(&mut self, table: Table, more: Vec<RuleAttribute>) -> Result<Vec<FoundRule>> {
+        let mut attributes = vec![RuleAttribute::Table(table.name.to_owned())];
+        attributes.extend(more);
         let message = Message::GetRule(RuleMessage { attributes });
         let answer = self.ask(table.family, message, Question::All);
-        let answer = answer.with_context(|| format!("list chain {table} {chain}"))?;
+        let answer = answer.with_context(|| format!("list the rules of table {table}"))?;
         Ok(answer
             .iter()
             .filter_map(|message| match message {

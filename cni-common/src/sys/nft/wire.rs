@@ -42,10 +42,10 @@ pub(super) enum Question {
     Some,
 }
 
-/// One netlink socket.
+/// One netlink socket; `None` in a kernel without it, where there is nothing to be found.
 #[derive(Debug)]
 pub(super) struct Wire {
-    socket: OwnedFd,
+    socket: Option<OwnedFd>,
     sequence: u32,
     buffer: Vec<u8>,
 }
@@ -67,7 +67,11 @@ impl Wire {
             SockFlag::SOCK_CLOEXEC,
             SockProtocol::NetlinkNetFilter,
         )
-        .map_err(|errno| Error::errno(Code::Kernel, errno).context("open a netfilter socket"))?;
+        .map(Some)
+        .or_else(|errno| match errno {
+            Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT => Ok(None),
+            errno => Err(Error::errno(Code::Kernel, errno).context("open a netfilter socket")),
+        })?;
         Ok(Self { socket, sequence: 0, buffer: vec![0; BUFFER] })
     }
 
@@ -129,9 +133,11 @@ impl Wire {
             let (objects, interrupted) = match self.ask_once(message, question) {
                 Ok(answer) => answer,
                 Err(Errno::EINTR | Errno::EAGAIN) => continue,
-                // No such table, set or element; a key the set can't hold; or (EINVAL, EOPNOTSUPP)
-                // no nf_tables in this kernel.
-                Err(Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Vec::new()),
+                // No such table, set or element; a key the set can't hold; or (the others, and
+                // EINVAL again) no nf_tables in this kernel.
+                Err(Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT) => {
+                    return Ok(Vec::new());
+                }
                 Err(errno) => return Err(Error::errno(Code::Kernel, errno)),
             };
             if !interrupted {
@@ -175,9 +181,10 @@ impl Wire {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
+        let socket = self.socket.as_ref().ok_or(Errno::EPROTONOSUPPORT)?;
         let kernel = NetlinkAddr::new(0, 0);
         loop {
-            match sendto(self.socket.as_raw_fd(), bytes, &kernel, MsgFlags::empty()) {
+            match sendto(socket.as_raw_fd(), bytes, &kernel, MsgFlags::empty()) {
                 Ok(_whole) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
@@ -188,8 +195,9 @@ impl Wire {
     /// The messages of the next datagram; `None` when there is no more. Those older than `first`
     /// answer an earlier question.
     fn receive(&mut self, first: u32) -> Result<Option<Vec<(Answer, bool)>>> {
+        let Some(socket) = &self.socket else { return Ok(None) };
         let length = loop {
-            match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+            match recv(socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) => break length,
                 Err(Errno::EAGAIN) => return Ok(None),
                 Err(Errno::EINTR) => {}

@@ -3,29 +3,35 @@
 //! ADD uses one backend; CHECK looks at it; DEL and GC take away what any backend left, the
 //! reference plugin's included, because the configuration may have changed in between.
 
+mod iptables;
 mod native;
 mod plan;
+mod text;
 
 use cni_common::spec::ValidAttachments;
-use cni_common::sys::nft::Nft;
+use cni_common::sys::nft::{Nft, is_unsupported};
 use cni_common::types::NetworkName;
-use cni_common::{Code, Error, Result};
+use cni_common::{Error, Result};
 use ipnetwork::IpNetwork;
 
-use super::Subject;
 use super::report::Report;
+use super::{Subject, leftovers};
 
 pub use crate::config::MasqueradeBackend as Backend;
 
-/// Masquerades the attachment's addresses (each with its subnet's prefix), in one transaction.
+/// Masquerades the attachment's addresses (each with its subnet's prefix), in one transaction. On
+/// failure nothing of it is left.
 pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) -> Result<()> {
     if addresses.is_empty() {
         return Ok(());
     }
-    if backend == Backend::Iptables {
-        return Err(unsupported());
+    let by_nftables = || native::ensure(&mut Nft::open()?, subject, addresses);
+    let by_iptables = || iptables::ensure(&mut Nft::open()?, subject, addresses);
+    match backend {
+        Backend::Nftables => by_nftables(),
+        Backend::Iptables => by_iptables(),
+        Backend::Automatic => first_supported(by_nftables, by_iptables),
     }
-    native::ensure(&mut Nft::open()?, subject, addresses)
 }
 
 /// Takes away all masquerading of the attachment, whichever backend made it. `known` are the
@@ -33,30 +39,80 @@ pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) 
 ///
 /// Goes on after a failure; what failed is reported together.
 pub fn remove(subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
-    let mut errors = Vec::new();
     let mut nft = Nft::open()?;
-    errors.extend(native::remove(&mut nft, subject, known).err());
-    Error::join(errors).map_or(Ok(()), Err)
+    all([
+        native::remove(&mut nft, subject, known),
+        iptables::remove(&mut nft, subject, known),
+        leftovers::remove_masquerading(&mut nft, subject.attachment),
+    ])
 }
 
 /// Says what is missing or altered of what ADD made.
 pub fn check(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) -> Result<()> {
-    if backend == Backend::Iptables {
-        return Err(unsupported());
+    let by_nftables = || {
+        let mut report = Report::default();
+        native::check(&mut Nft::open()?, subject, addresses, &mut report)?;
+        report.into_result("masquerading")
+    };
+    let by_iptables = || {
+        let mut report = Report::default();
+        iptables::check(subject, addresses, &mut report)?;
+        report.into_result("masquerading")
+    };
+    match backend {
+        Backend::Nftables => by_nftables(),
+        Backend::Iptables => by_iptables(),
+        // An ADD before the configuration was changed may have used the other one.
+        Backend::Automatic => by_nftables().or_else(|error| by_iptables().map_err(|_other| error)),
     }
-    let mut report = Report::default();
-    native::check(&mut Nft::open()?, subject, addresses, &mut report)?;
-    report.into_result("masquerading")
 }
 
 /// Takes away the masquerading of the network's attachments that live no more.
 pub fn gc(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
-    let mut errors = Vec::new();
     let mut nft = Nft::open()?;
-    errors.extend(native::sweep(&mut nft, network, valid).err());
+    all([
+        native::sweep(&mut nft, network, valid),
+        iptables::sweep(&mut nft, network, valid),
+        leftovers::sweep_masquerading(&mut nft, network, valid),
+    ])
+}
+
+/// The first way, or the second where the kernel can't do the first.
+fn first_supported(
+    first: impl FnOnce() -> Result<()>,
+    second: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    match first() {
+        Err(unsupported) if is_unsupported(&unsupported) => {
+            second().map_err(|error| error.with_details(format!("without it: {unsupported}")))
+        }
+        result => result,
+    }
+}
+
+fn all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+    let errors = results.into_iter().filter_map(Result::err).collect();
     Error::join(errors).map_or(Ok(()), Err)
 }
 
-fn unsupported() -> Error {
-    Error::new(Code::UnsupportedField, "ipMasqBackend \"iptables\": not implemented yet")
+#[cfg(test)]
+mod tests {
+    use cni_common::Code;
+    use nix::errno::Errno;
+
+    use super::*;
+
+    #[test]
+    fn the_second_way_is_for_kernels_without_the_first() {
+        let refuse = |errno| move || Err(Error::errno(Code::Kernel, errno));
+        for errno in [Errno::EOPNOTSUPP, Errno::EPROTONOSUPPORT, Errno::ENOENT] {
+            assert_eq!(first_supported(refuse(errno), || Ok(())), Ok(()));
+        }
+        let error = first_supported(refuse(Errno::EPERM), || panic!("not asked")).unwrap_err();
+        assert_eq!(error.raw_errno(), Some(Errno::EPERM));
+        let missing = || Err(Error::new(Code::Io, "program \"iptables-restore\" is not installed"));
+        let error = first_supported(refuse(Errno::EOPNOTSUPP), missing).unwrap_err();
+        assert!(error.message().contains("not installed"));
+        assert!(error.details().is_some_and(|details| details.contains("EOPNOTSUPP")));
+    }
 }

@@ -7,10 +7,12 @@
 //! - [`masquerade`]: `ipMasq`, on nf_tables or iptables.
 //! - [`spoofcheck`]: `macspoofchk`, on nf_tables.
 //! - `ensure`: one transaction that is content with what is there already.
+//! - `leftovers`: what the reference plugin left in nf_tables.
 //! - `owner`: the comment that says whose something is.
 //! - `report`: what CHECK finds.
 
 mod ensure;
+mod leftovers;
 pub mod masquerade;
 mod owner;
 mod report;

@@ -10,11 +10,11 @@ use cni_common::nft::{Element, Operation, Value};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::{Mac, NetworkName};
-use cni_common::{Context, Result};
+use cni_common::{Context, Error, Result};
 
 use self::plan::{TABLE, chain, port_key, ports, rules, sender_key, senders, wanted};
 use super::report::Report;
-use super::{Subject, ensure, owner};
+use super::{Subject, ensure, leftovers, owner};
 
 /// Guards the attachment's port, in one transaction. To be called before the port forwards.
 pub fn ensure(subject: &Subject<'_>, mac: Mac) -> Result<()> {
@@ -23,12 +23,17 @@ pub fn ensure(subject: &Subject<'_>, mac: Mac) -> Result<()> {
         .with_context(|| format!("guard port {} of {}", subject.port, subject.attachment))
 }
 
-/// Takes the guard away. It works without the MAC address, only more slowly.
+/// Takes the guard away, the reference plugin's too. It works without the MAC address, only more
+/// slowly.
 pub fn remove(subject: &Subject<'_>, mac: Option<Mac>) -> Result<()> {
     let mut nft = Nft::open()?;
-    nft.change(|nft| found(nft, subject, mac))
-        .with_context(|| format!("unguard port {} of {}", subject.port, subject.attachment))?;
-    remove_if_unused(&mut nft)
+    let ours = nft
+        .change(|nft| found(nft, subject, mac))
+        .and_then(|()| remove_if_unused(&mut nft))
+        .with_context(|| format!("unguard port {} of {}", subject.port, subject.attachment));
+    let theirs = leftovers::remove_spoofcheck(&mut nft, subject.attachment);
+    let errors = [ours, theirs].into_iter().filter_map(Result::err).collect();
+    Error::join(errors).map_or(Ok(()), Err)
 }
 
 /// Says what is missing or altered of what ADD made.

@@ -9,6 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod iptables;
+mod leftovers;
 mod masquerade;
 mod masquerade_state;
 mod parallel;

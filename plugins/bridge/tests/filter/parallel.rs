@@ -56,3 +56,24 @@ fn adds_and_dels_among_each_other_leave_nothing() {
     });
     assert_eq!(ruleset(&host), "");
 }
+
+#[test]
+fn fifty_adds_and_dels_at_once_by_iptables() {
+    let host = Host::new();
+    let addresses = |number| networks(&[&address(number), &address6(number)]);
+    fifty(|number| {
+        let owner = Owner::of(number);
+        masquerade::ensure(Backend::Iptables, &owner.subject(), &addresses(number)).unwrap();
+    });
+    let text =
+        host.run(["iptables-save", "-t", "nat"]) + &host.run(["ip6tables-save", "-t", "nat"]);
+    assert_eq!(text.matches("-A POSTROUTING ").count(), 100, "{text}");
+    assert_eq!(text.matches(" -j MASQUERADE").count(), 100, "{text}");
+    fifty(|number| {
+        let known = if number % 2 == 0 { addresses(number) } else { Vec::new() };
+        masquerade::remove(&Owner::of(number).subject(), &known).unwrap();
+    });
+    let text =
+        host.run(["iptables-save", "-t", "nat"]) + &host.run(["ip6tables-save", "-t", "nat"]);
+    assert!(!text.contains("CNI-"), "{text}");
+}

@@ -1,0 +1,88 @@
+//! What the reference plugin put into nf_tables for an attachment that it made: found by the names
+//! and comments it gave, taken away by our DEL and GC. Its iptables rules are ours too, by name.
+//!
+//! Looking costs one question each when there is nothing.
+
+use cni_common::nft::{Family, FoundRule, Operation, Table};
+use cni_common::spec::ValidAttachments;
+use cni_common::sys::nft::Nft;
+use cni_common::types::{Attachment, NetworkName};
+use cni_common::{Context, Result};
+use sha2::{Digest, Sha512};
+
+const MASQUERADE: Table = Table { family: Family::Inet, name: "cni_plugins_masquerade" };
+const MASQUERADE_CHAIN: &str = "masq_checks";
+const SPOOFCHECK: Table = Table { family: Family::Bridge, name: "nat" };
+const SPOOFCHECK_CHAIN: &str = "PREROUTING";
+/// Digits of the hashes in its comments.
+const DIGITS: usize = 16;
+
+/// Takes away its masquerading of the attachment.
+pub(super) fn remove_masquerading(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
+    let own =
+        comment(&attachment.network, (attachment.container.as_str(), attachment.ifname.as_str()));
+    remove_rules(nft, |rule| rule.comment.starts_with(&own))
+        .with_context(|| format!("take away the reference plugin's rules of {attachment}"))
+}
+
+/// Takes away its masquerading of the network's attachments that live no more.
+pub(super) fn sweep_masquerading(
+    nft: &mut Nft,
+    network: &NetworkName,
+    valid: &ValidAttachments<'_>,
+) -> Result<()> {
+    let ours = format!("{}-", hash(network.as_str()));
+    let living: Vec<_> = valid.iter().map(|one| comment(network, one)).collect();
+    let stale = |rule: &FoundRule| {
+        rule.comment.starts_with(&ours)
+            && !living.iter().any(|living| rule.comment.starts_with(living))
+    };
+    remove_rules(nft, stale)
+        .with_context(|| format!("sweep the reference plugin's rules of network {network}"))
+}
+
+/// Takes away its MAC check of the attachment. The names hold no network, so GC can't tell whose
+/// another one is and leaves it.
+pub(super) fn remove_spoofcheck(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
+    let chain = format!("cni-br-iface-{}-{}", attachment.container, attachment.ifname);
+    let chains = [chain.clone(), format!("{chain}-mac")];
+    nft.change(|nft| {
+        let mut operations = Vec::new();
+        for name in &chains {
+            if nft.find_chain(SPOOFCHECK, name)?.is_some() {
+                operations.push(Operation::DeleteChain(SPOOFCHECK, name.clone()));
+            }
+        }
+        if operations.is_empty() {
+            return Ok(operations);
+        }
+        let rules = nft.list_rules(SPOOFCHECK, SPOOFCHECK_CHAIN)?;
+        let jumps = rules.iter().filter(|rule| rule.target().as_ref() == Some(&chain));
+        let jumps = jumps.map(|rule| {
+            Operation::DeleteRule(SPOOFCHECK, SPOOFCHECK_CHAIN.to_owned(), rule.handle)
+        });
+        Ok(jumps.chain(operations).collect())
+    })
+    .with_context(|| format!("take away the reference plugin's MAC check of {attachment}"))
+}
+
+fn remove_rules(nft: &mut Nft, wanted: impl Fn(&FoundRule) -> bool) -> Result<()> {
+    nft.change(|nft| {
+        let rules = nft.list_rules(MASQUERADE, MASQUERADE_CHAIN)?;
+        let delete = |rule: &FoundRule| {
+            Operation::DeleteRule(MASQUERADE, MASQUERADE_CHAIN.to_owned(), rule.handle)
+        };
+        Ok(rules.iter().filter(|rule| wanted(rule)).map(delete).collect())
+    })
+}
+
+/// What its comments on the rules of an attachment begin with.
+fn comment(network: &NetworkName, (container, ifname): (&str, &str)) -> String {
+    format!("{}-{},", hash(network.as_str()), hash(&format!("{ifname}:{container}")))
+}
+
+fn hash(text: &str) -> String {
+    let digest = Sha512::digest(text.as_bytes());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.get(..DIGITS).unwrap_or_default().to_owned()
+}
