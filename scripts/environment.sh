@@ -43,6 +43,13 @@ need_cargo() {
     fi
 }
 
+# Where cargo puts what it builds, without the name of the profile.
+build_folder() {
+    cd "$root"
+    printf '%s/%s\n' "$(cargo metadata --format-version 1 --no-deps --offline |
+        sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')" "$(rustc -vV | sed -n 's/^host: //p')"
+}
+
 # own_network COMMAND…: runs a command as root of a network and mount namespace of its own, so
 # that nothing it does reaches the machine's network. An ordinary user gets there through a user
 # namespace.
