@@ -10,9 +10,15 @@
 mod add;
 mod again;
 mod check;
+mod delegate;
+mod dns;
 mod failed;
+mod force;
 mod gc;
+mod input;
+mod ipv6;
 mod node;
 mod port;
 mod refuse;
+mod reuse;
 mod routes;
