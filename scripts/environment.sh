@@ -13,12 +13,16 @@ fail() {
 }
 is_root() { [ "$(id -u)" = 0 ]; }
 
-# need_tools COMMAND:PACKAGE…: sees to it that every command is there. As root it installs the
-# packages of those that are missing (Debian), and says so; anyone else is told what is missing.
+# need_tools COMMAND:PACKAGE…: sees to it that every command, or file named by its path, is there. As
+# root it installs the packages of those that are missing (Debian), and says so; anyone else is told
+# what is missing.
 need_tools() {
     local pair missing=() packages=()
     for pair in "$@"; do
-        command -v "${pair%%:*}" >/dev/null && continue
+        case $pair in
+        /*) [ -e "${pair%%:*}" ] && continue ;;
+        *) command -v "${pair%%:*}" >/dev/null && continue ;;
+        esac
         missing+=("${pair%%:*}")
         packages+=("${pair#*:}")
     done
@@ -35,7 +39,8 @@ need_tools() {
 need_cargo() {
     command -v cargo >/dev/null || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
     command -v cargo >/dev/null || fail "missing: cargo (https://rustup.rs)"
-    need_tools cc:gcc
+    need_tools cc:gcc /usr/include/stdio.h:libc6-dev \
+        /etc/ssl/certs/ca-certificates.crt:ca-certificates
     if [ -z "${CARGO_TARGET_DIR:-}" ] && ! mkdir -p "$root/target" 2>/dev/null ||
         [ -z "${CARGO_TARGET_DIR:-}" ] && [ ! -w "$root/target" ]; then
         export CARGO_TARGET_DIR=${XDG_CACHE_HOME:-$HOME/.cache}/causeway/target
