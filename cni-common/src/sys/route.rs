@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::NLM_F_CREATE;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol,
     RouteScope, RouteType,
@@ -36,10 +36,11 @@ pub struct LinkRoute {
 }
 
 impl Netlink {
-    /// Adds a route through the link with this index. `EEXIST` if the namespace has it.
+    /// Adds a route through the link with this index. `EEXIST` if the namespace has the very same;
+    /// one to the same destination through another link may be there and comes second to it.
     pub fn add_route(&mut self, index: u32, route: &LinkRoute) -> Result<()> {
         let message = route_message(index, route);
-        self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+        self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE)
     }
 
     /// The routes through the link with this index, of all tables, without those the kernel made
