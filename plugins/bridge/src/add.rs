@@ -3,6 +3,7 @@
 mod leftover;
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use cni_common::delegate::Delegate;
@@ -42,12 +43,17 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         config,
     };
     attaching.refuse_taken_interface()?;
-    let attached = attaching.attach(ipam.as_ref());
+    // A panic is a defect, and no excuse for leaving half an attachment.
+    let attached = catch_unwind(AssertUnwindSafe(|| attaching.attach(ipam.as_ref())));
     let Attaching { machine, rules, config, .. } = attaching;
     let mut made = Made { machine, rules, expected: Expected::by(&config), ipam };
     match attached {
-        Ok(result) => Ok(added(request, made, result)),
-        Err(error) => Err(error.with_undo_failures(made.take_back())),
+        Ok(Ok(result)) => Ok(added(request, made, result)),
+        Ok(Err(error)) => Err(error.with_undo_failures(made.take_back())),
+        Err(panic) => {
+            made.take_back();
+            resume_unwind(panic)
+        }
     }
 }
 
