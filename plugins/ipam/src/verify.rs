@@ -27,12 +27,11 @@ pub(crate) fn check(
     };
     let held = pool.held_by(container, ifname)?;
     pool.settle();
-    if held.is_empty() {
-        return Err(missing());
-    }
     let reported = previous.iter().flat_map(|result| &result.ips).map(|ip| ip.address.ip());
     let ours = |ip: &std::net::IpAddr| config.sets.iter().any(|set| set.range_of(*ip).is_some());
-    let Some(ip) = reported.filter(ours).find(|ip| !held.contains(ip)) else { return Ok(()) };
+    let Some(ip) = reported.filter(ours).find(|ip| !held.contains(ip)) else {
+        return if held.is_empty() { Err(missing()) } else { Ok(()) };
+    };
     let holder = pool.holder(ip)?;
     let instead = holder.as_ref().map_or("nobody", Holder::name);
     Err(missing().with_details(format!("{ip} is held by {instead}")))
