@@ -1,5 +1,6 @@
 # What the scripts share: the tools they need, cargo, and a network of one's own to work in.
-# Sourced by scripts/test, scripts/demo and .ci/run; does nothing by itself.
+# Sourced by the scripts beside it and by .ci/run; does nothing by itself.
+# shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -27,8 +28,9 @@ need_tools() {
         packages+=("${pair#*:}")
     done
     [ ${#missing[@]} = 0 ] && return
-    is_root && command -v apt-get >/dev/null ||
+    if ! is_root || ! command -v apt-get >/dev/null; then
         fail "missing: ${missing[*]} (Debian: sudo apt-get install ${packages[*]})"
+    fi
     say "installing, as ${missing[*]} are missing: ${packages[*]}"
     DEBIAN_FRONTEND=noninteractive apt-get -qq update
     DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${packages[@]}" \
@@ -50,8 +52,7 @@ need_cargo() {
 
 # Where cargo puts what it builds, without the name of the profile.
 build_folder() {
-    cd "$root"
-    printf '%s/%s\n' "$(cargo metadata --format-version 1 --no-deps --offline |
+    printf '%s/%s\n' "$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps --offline |
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')" "$(rustc -vV | sed -n 's/^host: //p')"
 }
 
