@@ -27,7 +27,7 @@ use super::origin;
 /// How long a call waits for the pool: well below every caller's own deadline (2 minutes and more).
 const PATIENCE: Duration = Duration::from_secs(30);
 /// No address file is longer: two names of at most 255 bytes and the break.
-const LONGEST: u64 = 1024;
+const LONGEST: usize = 1024;
 /// How often the lock file may be replaced by another while we wait for it.
 const REPLACED: usize = 8;
 /// Who may read and write an address file.
@@ -182,14 +182,15 @@ impl Folder {
             Err(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => return Ok(Some(Holder::Unknown)),
             Err(errno) => return Err(failed("read", &self.path_of(ip), errno)),
         };
-        let mut content = Vec::new();
-        match (&file).take(LONGEST + 1).read_to_end(&mut content) {
+        // One read: of a file this short it brings all.
+        let mut content = [0; LONGEST + 1];
+        match (&file).read(&mut content) {
             // A FIFO without a writer is as empty as a file that was never written.
             Ok(0) if !file.metadata().is_ok_and(|metadata| metadata.is_file()) => {
                 Ok(Some(Holder::Unknown))
             }
-            Ok(length) if length as u64 <= LONGEST => Ok(Some(Holder::parse(&content))),
-            Ok(_) => Ok(Some(Holder::Unknown)),
+            Ok(length) if length > LONGEST => Ok(Some(Holder::Unknown)),
+            Ok(length) => Ok(Some(Holder::parse(content.get(..length).unwrap_or_default()))),
             Err(error) if is_no_file(&error) => Ok(Some(Holder::Unknown)),
             Err(error) => Err(Error::io("read", &self.path_of(ip), &error)),
         }
@@ -235,7 +236,7 @@ impl Folder {
             Err(errno) => return Err(failed("read", &self.path.join(name), errno)),
         };
         let mut text = String::new();
-        file.take(LONGEST)
+        file.take(LONGEST as u64)
             .read_to_string(&mut text)
             .map_err(|error| Error::io("read", &self.path.join(name), &error))?;
         // Cut short or empty: the round begins anew.

@@ -6,6 +6,7 @@
 //! (`docs/decisions/0007`). What is remembered of free addresses is in [`memory`]. Nothing here knows
 //! ranges or a configuration.
 
+mod crowd;
 mod folder;
 mod index;
 mod lease;
@@ -16,6 +17,7 @@ mod search;
 mod shelf;
 mod table;
 
+use std::collections::HashSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -98,14 +100,12 @@ impl Pool {
         log::debug(|| format!("reading all of {}", self.path().display()));
         // The mark comes first: what somebody else changes from here on takes it away.
         self.mark = self.put_mark();
-        let mut leases = Vec::new();
-        for ip in self.folder.list()? {
-            if let Some(holder) = self.folder.read_lease(ip)? {
-                leases.push(Lease { ip, holder });
-            }
-        }
+        let leases = crowd::each(&self.folder.list()?, |ip| {
+            Ok(self.folder.read_lease(ip)?.map(|holder| Lease { ip, holder }))
+        });
+        let leases: Vec<Option<Lease>> = leases.into_iter().collect::<Result<_>>()?;
         self.fresh = true;
-        self.learn(leases)
+        self.learn(leases.into_iter().flatten().collect())
     }
 
     /// Makes the index of `leases`, which are all there are.
@@ -164,10 +164,19 @@ impl Pool {
     /// Frees `addresses`, whoever holds them; what could not be done.
     pub(crate) fn reclaim(&mut self, addresses: &[IpAddr]) -> Result<Vec<Error>> {
         let leases = self.leases()?;
-        let mut gone = std::collections::HashSet::new();
+        // Reading again the few that are left is quicker than a mark for each of many.
+        let most = addresses.len() > leases.len() / 2;
+        let removed: Vec<Result<()>> = match most {
+            true => crowd::each(addresses, |ip| self.folder.remove_lease(ip)),
+            false => {
+                let mut remove = |ip| self.change(|folder| folder.remove_lease(ip));
+                addresses.iter().map(|ip| remove(*ip)).collect()
+            }
+        };
+        let mut gone = HashSet::new();
         let mut failures = Vec::new();
-        for ip in addresses {
-            match self.change(|folder| folder.remove_lease(*ip)) {
+        for (ip, removed) in addresses.iter().zip(removed) {
+            match removed {
                 Ok(()) => drop(gone.insert(*ip)),
                 Err(error) => failures.push(error),
             }
@@ -175,8 +184,12 @@ impl Pool {
         if let Some(memory) = &mut self.memory {
             gone.iter().for_each(|ip| memory.note_release(*ip));
         }
-        let left = leases.iter().filter(|lease| !gone.contains(&lease.ip)).cloned();
-        self.learn(left.collect())?;
+        if most && !addresses.is_empty() {
+            self.survey()?;
+        } else {
+            let left = leases.iter().filter(|lease| !gone.contains(&lease.ip)).cloned();
+            self.learn(left.collect())?;
+        }
         Ok(failures)
     }
 
