@@ -116,11 +116,14 @@ impl Error {
     }
 
     /// The same error with what taking back the work so far met, if it met anything.
+    ///
+    /// A failure that says the same over again is left out.
     #[must_use]
     pub fn with_undo_failures(self, failures: Vec<Self>) -> Self {
-        failures
-            .into_iter()
-            .fold(self, |all, failure| all.with_details(format!("while undoing: {failure}")))
+        failures.into_iter().fold(self, |all, failure| match failure.message == all.message {
+            true => all,
+            false => all.with_details(format!("while undoing: {failure}")),
+        })
     }
 
     /// The numeric code of the error object.

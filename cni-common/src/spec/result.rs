@@ -30,16 +30,16 @@ pub struct Interface {
     /// Its Ethernet address, as text; empty if unknown.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mac: String,
-    /// Its MTU in bytes (from 1.1.0).
+    /// Its MTU in bytes (of 1.1.0, printed from 1.0.0 on).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<i64>,
     /// The path of its network namespace, empty on the host.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub sandbox: String,
-    /// A socket's path, for interfaces that are one (from 1.1.0).
+    /// A socket's path, for interfaces that are one (of 1.1.0).
     #[serde(rename = "socketPath", skip_serializing_if = "String::is_empty")]
     pub socket_path: String,
-    /// A PCI device's address (from 1.1.0).
+    /// A PCI device's address (of 1.1.0).
     #[serde(rename = "pciID", skip_serializing_if = "String::is_empty")]
     pub pci_id: String,
 }
@@ -55,7 +55,7 @@ pub struct Ip {
     pub gateway: Option<IpAddr>,
 }
 
-/// One route. `dst` and `gw` are all there is below 1.1.0.
+/// One route. `dst` and `gw` are all that the specification has below 1.1.0.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
     /// Where to.

@@ -23,14 +23,14 @@ pub struct NewEnd<'a> {
     pub mac: Mac,
 }
 
-/// A veth pair to be made: the host end a port of a bridge and up, the other end, down, in another
-/// namespace under its final name.
+/// A veth pair to be made: the host end up and a port of a bridge, the other end, down, in another
+/// namespace under its final name. Where both are in one namespace the other end has the lower index.
 #[derive(Clone, Debug)]
 pub struct NewPair<'a> {
     /// The end in this namespace.
     pub host: NewEnd<'a>,
-    /// The index of the bridge that the host end becomes a port of.
-    pub master: u32,
+    /// The index of the bridge that the host end becomes a port of; `None` for none.
+    pub master: Option<u32>,
     /// The other end.
     pub peer: NewEnd<'a>,
     /// The other end's namespace; `None` for this one.
@@ -47,12 +47,11 @@ impl Netlink {
         if let Some(netns) = pair.netns {
             peer = peer.setns_by_fd(netns.as_raw_fd());
         }
-        let host: LinkMessage = end(&pair.host, pair.mtu)
-            .controller(pair.master)
-            .up()
-            .append_extra_attribute(veth(peer.build()))
-            .build();
-        self.change(RouteNetlinkMessage::NewLink(host), NLM_F_CREATE | NLM_F_EXCL)
+        let mut host = end(&pair.host, pair.mtu).up().append_extra_attribute(veth(peer.build()));
+        if let Some(master) = pair.master {
+            host = host.controller(master);
+        }
+        self.change(RouteNetlinkMessage::NewLink(host.build()), NLM_F_CREATE | NLM_F_EXCL)
     }
 }
 

@@ -14,7 +14,7 @@ use cni_common::spec::{CniResult, Interface};
 use cni_common::sys::link::Link;
 use cni_common::sys::netns::OwnNetns;
 use cni_common::sys::{Netlink, Netns};
-use cni_common::types::Mac;
+use cni_common::types::{Mac, VlanId};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 
@@ -247,9 +247,10 @@ impl Attaching<'_> {
         Ok(self.config.vlans.access.map(|_| interface(&link, None)))
     }
 
-    fn ensure_vlan_gateway(&mut self, vlan: cni_common::types::VlanId) -> Result<Link> {
+    fn ensure_vlan_gateway(&mut self, vlan: VlanId) -> Result<Link> {
         let (name, port) = names::vlan_gateway(&self.config.bridge, vlan)?;
         if let Some(link) = self.machine.host.find_link(&name)? {
+            self.repair_vlan_gateway(&link, vlan)?;
             return Ok(link);
         }
         let [mac, port_mac] = random_macs()?;
@@ -262,6 +263,20 @@ impl Attaching<'_> {
         self.machine.host.find_link(&name)?.ok_or_else(|| {
             Error::new(Code::Kernel, format!("VLAN gateway interface {name:?} is gone"))
         })
+    }
+
+    /// Finishes what an ADD that was killed began: a port that is none yet.
+    fn repair_vlan_gateway(&mut self, gateway: &Link, vlan: VlanId) -> Result<()> {
+        let port = match gateway.peer {
+            Some(index) => self.machine.host.find_link_by_index(index)?,
+            None => None,
+        };
+        match port.filter(|port| port.master.is_none()) {
+            Some(port) => {
+                self.machine.apply(plan::vlan_gateway_port(&self.config, &port.name, vlan))
+            }
+            None => Ok(()),
+        }
     }
 
     fn write_resolv_conf(&mut self, result: &CniResult) -> Result<()> {

@@ -104,6 +104,10 @@ impl Machine {
             Operation::CreateBridge { .. } => self.create_bridge(operation),
             Operation::SetHostLink { name, change } => self.set_host_link(name, *change),
             Operation::CreatePair { .. } => self.create_pair(operation),
+            Operation::CreateVlanGateway { .. } => self.create_vlan_gateway(operation),
+            Operation::JoinBridge { port, bridge } => {
+                self.join_bridge(port, bridge).with_context(|| operation.to_string())
+            }
             Operation::MarkPort { name, alias, flags } => {
                 self.host.mark_port(name, alias, *flags).with_context(|| operation.to_string())
             }
@@ -183,26 +187,22 @@ impl Machine {
     }
 
     fn create_pair(&mut self, operation: &Operation) -> Result<()> {
-        let Operation::CreatePair { host, peer, peer_place, bridge, mtu } = operation else {
+        let Operation::CreatePair { host, peer, bridge, mtu } = operation else {
             return Ok(());
         };
         let master = self.index(Place::Host, bridge)?;
         let pair = NewPair {
             host: NewEnd { name: &host.0, mac: host.1 },
-            master,
+            master: Some(master),
             peer: NewEnd { name: &peer.0, mac: peer.1 },
-            netns: (*peer_place == Place::Container).then(|| self.netns.file()),
+            netns: Some(self.netns.file()),
             mtu: *mtu,
         };
         let created = self.host.create_pair(&pair);
         // Anything but the kernel's own refusal leaves open whether the pair was made.
         let is_refused = created.as_ref().is_err_and(|error| error.is(Code::Kernel));
         if !is_refused {
-            let name = host.0.clone();
-            self.journal.note(match peer_place {
-                Place::Container => Undo::RemovePair(name),
-                Place::Host => Undo::Shared(SharedUndo::RemoveVlanGateway(name)),
-            });
+            self.journal.note(Undo::RemovePair(host.0.clone()));
         }
         created
             .map_err(|error| match error.raw_errno() {
@@ -212,6 +212,31 @@ impl Machine {
                 _ => error,
             })
             .with_context(|| operation.to_string())
+    }
+
+    fn create_vlan_gateway(&mut self, operation: &Operation) -> Result<()> {
+        let Operation::CreateVlanGateway { gateway, port, mtu } = operation else {
+            return Ok(());
+        };
+        let pair = NewPair {
+            host: NewEnd { name: &gateway.0, mac: gateway.1 },
+            master: None,
+            peer: NewEnd { name: &port.0, mac: port.1 },
+            netns: None,
+            mtu: *mtu,
+        };
+        let created = self.host.create_pair(&pair);
+        if !created.as_ref().is_err_and(|error| error.is(Code::Kernel)) {
+            let undo = SharedUndo::RemoveVlanGateway(port.0.clone());
+            self.journal.note(Undo::Shared(undo));
+        }
+        created.with_context(|| operation.to_string())
+    }
+
+    fn join_bridge(&mut self, port: &str, bridge: &str) -> Result<()> {
+        let master = self.index(Place::Host, bridge)?;
+        let change = LinkMessageBuilder::<LinkUnspec>::new().name(port).controller(master).up();
+        self.host.set_link(change)
     }
 
     fn port_vlans(

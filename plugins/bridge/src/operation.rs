@@ -38,12 +38,27 @@ pub enum Operation {
         host: (String, Mac),
         /// Name and address of the other end.
         peer: (String, Mac),
-        /// Where the other end is.
-        peer_place: Place,
         /// The bridge's name.
         bridge: String,
         /// The MTU of both.
         mtu: Option<u32>,
+    },
+    /// Make the pair of a VLAN gateway interface, both ends here. Callers of the reference plugin
+    /// find the port by its index: one below the interface's.
+    CreateVlanGateway {
+        /// Name and address of the interface.
+        gateway: (String, Mac),
+        /// Name and address of the end that is to be a port.
+        port: (String, Mac),
+        /// The MTU of both.
+        mtu: Option<u32>,
+    },
+    /// Make a link a port of the bridge, and bring it up.
+    JoinBridge {
+        /// The link.
+        port: String,
+        /// The bridge's name.
+        bridge: String,
     },
     /// Name the attachment on the host end, and set the port's flags.
     MarkPort {

@@ -83,7 +83,6 @@ pub fn link_layer(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
         Operation::CreatePair {
             host: (ends.host.clone(), ends.host_mac),
             peer: (ends.container.clone(), ends.container_mac),
-            peer_place: Place::Container,
             bridge: config.bridge.to_string(),
             mtu: config.mtu,
         },
@@ -113,31 +112,33 @@ pub fn link_layer(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
 
 /// Makes the VLAN gateway interface.
 pub fn vlan_gateway(config: &BridgeConfig, gateway: &VlanGateway) -> Vec<Operation> {
+    let mut operations = vec![Operation::CreateVlanGateway {
+        gateway: (gateway.name.clone(), gateway.mac),
+        port: (gateway.port.clone(), gateway.port_mac),
+        mtu: config.mtu,
+    }];
+    operations.extend(vlan_gateway_port(config, &gateway.port, gateway.vlan));
+    let accept_ra = format!("ipv6/conf/{}/accept_ra", gateway.name);
+    operations.push(optional_sysctl(Place::Host, accept_ra, "0"));
+    operations
+}
+
+/// Makes `port` a port of the bridge, in `vlan`.
+pub fn vlan_gateway_port(config: &BridgeConfig, port: &str, vlan: VlanId) -> Vec<Operation> {
+    let bridge = config.bridge.to_string();
     let mut operations = vec![
-        Operation::CreatePair {
-            host: (gateway.port.clone(), gateway.port_mac),
-            peer: (gateway.name.clone(), gateway.mac),
-            peer_place: Place::Host,
-            bridge: config.bridge.to_string(),
-            mtu: config.mtu,
-        },
+        Operation::JoinBridge { port: port.to_owned(), bridge },
         Operation::MarkPort {
-            name: gateway.port.clone(),
-            alias: format!("VLAN {} gateway of {}", gateway.vlan, config.bridge),
+            name: port.to_owned(),
+            alias: format!("VLAN {vlan} gateway of {}", config.bridge),
             flags: PortFlags::default(),
         },
     ];
     if !config.vlans.preserve_default {
         let default = VlanId::DEFAULT;
-        operations.push(port_vlans(&gateway.port, default, default, VlanAction::Remove));
+        operations.push(port_vlans(port, default, default, VlanAction::Remove));
     }
-    operations.push(port_vlans(&gateway.port, gateway.vlan, gateway.vlan, VlanAction::AddAccess));
-    operations.push(optional_sysctl(
-        Place::Host,
-        format!("ipv6/conf/{}/accept_ra", gateway.name),
-        "0",
-    ));
-    operations.push(host_link(&gateway.name, HostLinkChange::Up));
+    operations.push(port_vlans(port, vlan, vlan, VlanAction::AddAccess));
     operations
 }
 

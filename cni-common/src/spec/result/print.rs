@@ -9,14 +9,16 @@ use crate::spec::reply::pretty;
 use crate::spec::version::Version;
 
 impl CniResult {
-    /// The JSON text in `version`. What the version can't say of routes and interfaces is left
-    /// out; an address it can't say is an error.
+    /// The JSON text in `version`. An address that the version can't say is an error.
+    ///
+    /// What 1.1.0 added to routes is printed in every version, and what it added to interfaces from
+    /// 1.0.0 on, as the reference does: an IPAM plugin's routes would lose it otherwise on their way
+    /// to the plugin that called it.
     pub fn print(&self, version: Version) -> Result<String> {
         if version < Version::V0_3_0 {
             return Ok(pretty(&old(self, version)?));
         }
-        let extended = version >= Version::V1_1_0;
-        let interface = |interface: &Interface| match extended {
+        let interface = |interface: &Interface| match version >= Version::V1_0_0 {
             true => interface.clone(),
             false => Interface {
                 mtu: None,
@@ -29,7 +31,7 @@ impl CniResult {
             cni_version: version.as_str(),
             interfaces: self.interfaces.iter().map(interface).collect(),
             ips: self.ips.iter().map(|ip| ip_json(ip, version)).collect(),
-            routes: self.routes.iter().map(|route| route_json(route, extended)).collect(),
+            routes: self.routes.iter().map(route_json).collect(),
             dns: dns_json(&self.dns, version),
         }))
     }
@@ -87,16 +89,15 @@ fn ip_json(ip: &Ip, version: Version) -> IpJson {
     }
 }
 
-fn route_json(route: &Route, extended: bool) -> RouteJson {
-    let only = |value: Option<i64>| value.filter(|_| extended);
+fn route_json(route: &Route) -> RouteJson {
     RouteJson {
         dst: route.dst.to_string(),
         gw: route.gw.map(|gw| gw.to_string()),
-        mtu: only(route.mtu),
-        advmss: only(route.advmss),
-        priority: only(route.priority),
-        table: only(route.table),
-        scope: only(route.scope),
+        mtu: route.mtu,
+        advmss: route.advmss,
+        priority: route.priority,
+        table: route.table,
+        scope: route.scope,
     }
 }
 
@@ -156,6 +157,6 @@ fn old_ip(
     Ok(first.map(|ip| OldIp {
         ip: ip.address.to_string(),
         gateway: ip.gateway.map(|gateway| gateway.to_string()),
-        routes: routes.map(|route| route_json(route, false)).collect(),
+        routes: routes.map(route_json).collect(),
     }))
 }

@@ -19,19 +19,28 @@ impl fmt::Display for Operation {
                 HostLinkChange::Promiscuous => write!(f, "ip link set {name} promisc on"),
                 HostLinkChange::KeepMac(mac) => write!(f, "ip link set {name} address {mac}"),
             },
-            Self::CreatePair { host, peer, peer_place, bridge, mtu } => write!(
+            Self::CreatePair { host, peer, bridge, mtu } => write!(
                 f,
-                "ip link add {} address {}{mtu} master {bridge} up type veth peer {} address {}{mtu}{}",
+                "ip link add {} address {}{mtu} master {bridge} up \
+                 type veth peer {} address {}{mtu} netns CONTAINER",
                 host.0,
                 host.1,
                 peer.0,
                 peer.1,
-                match peer_place {
-                    Place::Host => "",
-                    Place::Container => " netns CONTAINER",
-                },
                 mtu = Mtu(*mtu),
             ),
+            Self::CreateVlanGateway { gateway, port, mtu } => write!(
+                f,
+                "ip link add {} address {}{mtu} up type veth peer {} address {}{mtu}",
+                gateway.0,
+                gateway.1,
+                port.0,
+                port.1,
+                mtu = Mtu(*mtu),
+            ),
+            Self::JoinBridge { port, bridge } => {
+                write!(f, "ip link set {port} master {bridge} up")
+            }
             Self::MarkPort { name, alias, flags } => {
                 write!(f, "ip link set {name} alias {alias:?}")?;
                 let flags = [("hairpin", flags.hairpin), ("isolated", flags.isolated)];
