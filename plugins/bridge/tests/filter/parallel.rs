@@ -1,6 +1,8 @@
 //! Many at once, on a machine where nothing of ours is there yet.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use causeway_bridge::filter::masquerade::{self, Backend};
 use causeway_bridge::filter::spoofcheck;
@@ -76,4 +78,32 @@ fn fifty_adds_and_dels_at_once_by_iptables() {
     let text =
         host.run(["iptables-save", "-t", "nat"]) + &host.run(["ip6tables-save", "-t", "nat"]);
     assert!(!text.contains("CNI-"), "{text}");
+}
+
+/// A rule set so large that listing it takes many messages, under changes that never stop.
+#[test]
+fn del_without_addresses_works_while_others_keep_changing_the_rule_set() {
+    let host = Host::new();
+    let owner = |number: u16| Owner::new("net", &format!("c{number}"), &format!("veth{number}"));
+    for number in 0..600u16 {
+        let [high, low] = number.to_be_bytes();
+        let addresses = networks(&[&format!("10.88.{high}.{low}/16")]);
+        masquerade::ensure(Backend::Nftables, &owner(number).subject(), &addresses).unwrap();
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = Owner::new("other", "busy", "vethbusy");
+            while !done.load(Ordering::Relaxed) {
+                spoofcheck::ensure(&other.subject(), mac(1).parse().unwrap()).unwrap();
+                spoofcheck::remove(&other.subject(), None).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for number in 0..20 {
+            masquerade::remove(&owner(number).subject(), &[]).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(ruleset(&host).matches("\"net/c").count(), 2 * 580);
 }
