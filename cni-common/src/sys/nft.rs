@@ -74,28 +74,50 @@ impl Nft {
     }
 
     /// Looks, plans and changes as if nothing came between: `plan` is asked again when something
-    /// did. A plan without operations is no transaction.
+    /// did, whatever it was. A plan without operations is no transaction.
     pub fn change(
         &mut self,
         mut plan: impl FnMut(&mut Self) -> Result<Vec<Operation>>,
     ) -> Result<()> {
+        self.repeat(|nft| {
+            let generation = nft.generation()?;
+            Ok((plan(nft)?, generation))
+        })
+    }
+
+    /// The same for operations that can't hit anything else than what was looked at (rules by
+    /// handle, chains that nothing leads to): `plan` is asked again only when such a thing is gone
+    /// or used, so that the changes of others do no harm.
+    pub fn change_unmistakable(
+        &mut self,
+        mut plan: impl FnMut(&mut Self) -> Result<Vec<Operation>>,
+    ) -> Result<()> {
+        self.repeat(|nft| Ok((plan(nft)?, None)))
+    }
+
+    fn repeat(
+        &mut self,
+        mut look: impl FnMut(&mut Self) -> Result<(Vec<Operation>, Option<Generation>)>,
+    ) -> Result<()> {
         let started = Instant::now();
         loop {
-            let generation = self.generation()?;
-            let operations = plan(self)?;
+            let (operations, expected) = look(self)?;
             if operations.is_empty() {
                 return Ok(());
             }
-            match self.commit(&operations, generation) {
-                Ok(()) => return Ok(()),
-                Err(refusal) if refusal.is_changed() && started.elapsed() < PATIENCE => {}
-                Err(refusal) if refusal.is_changed() => {
-                    return Err(refusal.error.with_code(Code::TryAgainLater).context(format!(
-                        "the packet filter kept changing for {} s",
-                        PATIENCE.as_secs()
-                    )));
-                }
-                Err(refusal) => return Err(refusal.error),
+            let Err(refusal) = self.commit(&operations, expected) else { return Ok(()) };
+            let overtaken = match expected {
+                Some(_) => refusal.is_changed(),
+                None => matches!(refusal.error.raw_errno(), Some(Errno::ENOENT | Errno::EBUSY)),
+            };
+            if !overtaken {
+                return Err(refusal.error);
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(refusal.error.with_code(Code::TryAgainLater).context(format!(
+                    "the packet filter kept changing for {} s",
+                    PATIENCE.as_secs()
+                )));
             }
         }
     }

@@ -9,9 +9,12 @@ use netlink_packet_netfilter::nftables::{
 };
 
 use super::Nft;
-use super::wire::{Question, Wire};
+use super::wire::{Question, Whole, Wire};
 use crate::error::{Context, Result};
 use crate::nft::{self, Element, Family, FoundChain, FoundRule, Generation, Set, Table, Value};
+
+/// Changes would have to come in between, and hide the same element, this many times.
+const LOOKS: usize = 20;
 
 impl Nft {
     /// The present state's number; `None` in a kernel without nf_tables.
@@ -50,14 +53,35 @@ impl Nft {
         Ok(read_elements(&answer, set).into_iter().next())
     }
 
-    /// All elements of the set.
-    pub fn list_elements(&mut self, table: Table, set: &Set) -> Result<Vec<Element>> {
-        let name = &set.name;
-        let attributes = elements_of(table, name);
+    /// The elements that are wanted; `expected` says after how many to stop looking.
+    ///
+    /// Changes that come into the look make it be repeated, but not for ever: under a flood of them
+    /// what was seen in any look is the answer. It is about the past in any case: what is done
+    /// with it asks again for the element, in [`Nft::change`].
+    pub fn search_elements(
+        &mut self,
+        (table, set): (Table, &Set),
+        expected: usize,
+        wanted: impl Fn(&Element) -> bool,
+    ) -> Result<Vec<Element>> {
+        let attributes = elements_of(table, &set.name);
         let message = Message::GetSetElement(SetElementMessage { attributes });
-        let answer = self.ask(table.family, message, Question::All);
-        let answer = answer.with_context(|| format!("list set {table} {name}"))?;
-        Ok(read_elements(&answer, set))
+        let message = NetfilterMessage::new(nft::header(table.family), message);
+        let mut found: Vec<Element> = Vec::new();
+        for _ in 0..LOOKS {
+            let answer = self.wire.glimpse(&message, Question::All);
+            let (answer, whole) =
+                answer.with_context(|| format!("list set {table} {}", set.name))?;
+            for element in read_elements(&answer, set).into_iter().filter(&wanted) {
+                if !found.iter().any(|known| known.key == element.key) {
+                    found.push(element);
+                }
+            }
+            if whole == Whole::Yes || found.len() >= expected {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Whether the set has no element, or is not there: looks at its beginning only.

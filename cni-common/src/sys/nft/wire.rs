@@ -42,6 +42,15 @@ pub(super) enum Question {
     Some,
 }
 
+/// Whether a dump shows one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// It does.
+    Yes,
+    /// Changes came into it.
+    No,
+}
+
 /// One netlink socket; `None` in a kernel without it, where there is nothing to be found.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -130,41 +139,54 @@ impl Wire {
         question: Question,
     ) -> Result<Vec<NfTablesMessage>> {
         for _ in 0..DUMPS {
-            let (objects, interrupted) = match self.ask_once(message, question) {
-                Ok(answer) => answer,
-                Err(Errno::EINTR | Errno::EAGAIN) => continue,
-                // No such table, set or element; a key the set can't hold; or (the others, and
-                // EINVAL again) no nf_tables in this kernel.
-                Err(Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT) => {
-                    return Ok(Vec::new());
-                }
-                Err(errno) => return Err(Error::errno(Code::Kernel, errno)),
-            };
-            if !interrupted {
+            if let (objects, Whole::Yes) = self.glimpse(message, question)? {
                 return Ok(objects);
             }
         }
         Err(Error::new(Code::TryAgainLater, "the packet filter changes too fast to be listed"))
     }
 
+    /// The same without asking again: changes that came into a dump may have hidden something.
+    pub(super) fn glimpse(
+        &mut self,
+        message: &NetfilterMessage,
+        question: Question,
+    ) -> Result<(Vec<NfTablesMessage>, Whole)> {
+        for _ in 0..DUMPS {
+            match self.ask_once(message, question) {
+                Ok(answer) => return Ok(answer),
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                // No such table, set or element; a key the set can't hold; or (the others, and
+                // EINVAL again) no nf_tables in this kernel.
+                Err(Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT) => {
+                    return Ok((Vec::new(), Whole::Yes));
+                }
+                Err(errno) => return Err(Error::errno(Code::Kernel, errno)),
+            }
+        }
+        Err(Error::errno(Code::Kernel, Errno::EINTR))
+    }
+
     fn ask_once(
         &mut self,
         message: &NetfilterMessage,
         question: Question,
-    ) -> Result<(Vec<NfTablesMessage>, bool), Errno> {
+    ) -> Result<(Vec<NfTablesMessage>, Whole), Errno> {
         let sequence = self.next();
         let dump = if question == Question::One { 0 } else { NLM_F_DUMP };
         let mut bytes = Vec::with_capacity(256);
         append(&mut bytes, message.clone(), (sequence, NLM_F_REQUEST | dump));
         self.send(&bytes)?;
-        let (mut objects, mut interrupted) = (Vec::new(), false);
+        let (mut objects, mut whole) = (Vec::new(), Whole::Yes);
         while let Some(answers) = self.receive(sequence).map_err(|_unreadable| Errno::EBADMSG)? {
             for (answer, cut) in answers {
-                interrupted |= cut;
+                if cut {
+                    whole = Whole::No;
+                }
                 match answer {
                     Answer::Object(object) => objects.push(object),
                     Answer::Failed(errno, _) => return Err(errno),
-                    Answer::Done => return Ok((objects, interrupted)),
+                    Answer::Done => return Ok((objects, whole)),
                     Answer::Acknowledged(_) | Answer::Stale => {}
                 }
             }
@@ -172,7 +194,7 @@ impl Wire {
                 break;
             }
         }
-        Ok((objects, interrupted))
+        Ok((objects, whole))
     }
 
     fn next(&mut self) -> u32 {

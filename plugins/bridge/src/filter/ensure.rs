@@ -7,6 +7,8 @@ use cni_common::Result;
 use cni_common::nft::{BaseChain, Element, Operation, Set, Table, Value};
 use cni_common::sys::nft::Nft;
 
+use super::entry::{self, Entry};
+
 /// What is to be there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
@@ -35,33 +37,36 @@ impl Wanted {
     }
 }
 
-/// Makes it so. `stale` lists what an earlier, killed ADD of the attachment left; it is asked only
-/// when there is something of the attachment already.
+/// Makes it so. `former` lists what an earlier, killed ADD of the attachment left, if anything is in
+/// the way; it goes if it still has the comment.
 pub(super) fn ensure(
     nft: &mut Nft,
     wanted: &Wanted,
-    mut stale: impl FnMut(&mut Nft) -> Result<Vec<Operation>>,
+    former: impl FnOnce(&mut Nft) -> Result<Vec<Entry>>,
 ) -> Result<()> {
-    match nft.commit(&wanted.operations(), None) {
-        Ok(()) => Ok(()),
-        // Or the kernel can't do it: then the second attempt tells so.
-        Err(_something_is_there) => nft.change(|nft| {
-            let mut operations = stale(nft)?;
-            let mut present = Vec::new();
-            for (table, set, element) in &wanted.elements {
-                let delete =
-                    Operation::DeleteElement(*table, set.name.clone(), element.key.clone());
-                if !operations.contains(&delete)
-                    && nft.find_element(*table, set, &element.key)?.is_some()
-                {
-                    present.push((set.name.as_str(), element.key.as_slice()));
-                }
-            }
-            operations.extend(misplaced_chains(nft, wanted)?);
-            operations.extend(wanted.replacing(&present));
-            Ok(operations)
-        }),
+    // What refuses it is something that is there, or a kernel that can't do it: then the second
+    // attempt tells so.
+    if nft.commit(&wanted.operations(), None).is_ok() {
+        return Ok(());
     }
+    let former = former(nft)?;
+    let comment = wanted.elements.first().map(|(_, _, element)| element.comment.clone());
+    nft.change(|nft| {
+        let own = |element: &Element| Some(&element.comment) == comment.as_ref();
+        let mut operations = entry::deletions(nft, &former, own)?;
+        let mut present = Vec::new();
+        for (table, set, element) in &wanted.elements {
+            let delete = Operation::DeleteElement(*table, set.name.clone(), element.key.clone());
+            if !operations.contains(&delete)
+                && nft.find_element(*table, set, &element.key)?.is_some()
+            {
+                present.push((set.name.as_str(), element.key.as_slice()));
+            }
+        }
+        operations.extend(misplaced_chains(nft, wanted)?);
+        operations.extend(wanted.replacing(&present));
+        Ok(operations)
+    })
 }
 
 /// Base chains that somebody gave another hook: they can't be changed, only made anew.

@@ -46,7 +46,7 @@ pub(super) fn sweep_masquerading(
 pub(super) fn remove_spoofcheck(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
     let chain = format!("cni-br-iface-{}-{}", attachment.container, attachment.ifname);
     let chains = [chain.clone(), format!("{chain}-mac")];
-    nft.change(|nft| {
+    nft.change_unmistakable(|nft| {
         let mut operations = Vec::new();
         for name in &chains {
             if nft.find_chain(SPOOFCHECK, name)?.is_some() {
@@ -67,7 +67,7 @@ pub(super) fn remove_spoofcheck(nft: &mut Nft, attachment: &Attachment) -> Resul
 }
 
 fn remove_rules(nft: &mut Nft, wanted: impl Fn(&FoundRule) -> bool) -> Result<()> {
-    nft.change(|nft| {
+    nft.change_unmistakable(|nft| {
         let rules = nft.list_rules(MASQUERADE, MASQUERADE_CHAIN)?;
         let delete = |rule: &FoundRule| {
             Operation::DeleteRule(MASQUERADE, MASQUERADE_CHAIN.to_owned(), rule.handle)

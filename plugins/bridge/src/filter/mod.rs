@@ -7,11 +7,13 @@
 //! - [`masquerade`]: `ipMasq`, on nf_tables or iptables.
 //! - [`spoofcheck`]: `macspoofchk`, on nf_tables.
 //! - `ensure`: one transaction that is content with what is there already.
+//! - `entry`: elements by their keys, and deleting those that still are whose they were.
 //! - `leftovers`: what the reference plugin left in nf_tables.
 //! - `owner`: the comment that says whose something is.
 //! - `report`: what CHECK finds.
 
 mod ensure;
+mod entry;
 mod leftovers;
 pub mod masquerade;
 mod owner;

@@ -4,22 +4,21 @@
 
 mod plan;
 
-use std::collections::HashSet;
-
-use cni_common::nft::{Element, Operation, Value};
+use cni_common::nft::{Element, Operation, Set, Value};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::{Mac, NetworkName};
 use cni_common::{Context, Error, Result};
 
 use self::plan::{TABLE, chain, port_key, ports, rules, sender_key, senders, wanted};
+use super::entry::{self, Entry};
 use super::report::Report;
 use super::{Subject, ensure, leftovers, owner};
 
 /// Guards the attachment's port, in one transaction. To be called before the port forwards.
 pub fn ensure(subject: &Subject<'_>, mac: Mac) -> Result<()> {
-    let stale = |nft: &mut Nft| found(nft, subject, None);
-    ensure::ensure(&mut Nft::open()?, &wanted(subject, mac), stale)
+    let former = |nft: &mut Nft| entries(nft, subject, None);
+    ensure::ensure(&mut Nft::open()?, &wanted(subject, mac), former)
         .with_context(|| format!("guard port {} of {}", subject.port, subject.attachment))
 }
 
@@ -27,8 +26,9 @@ pub fn ensure(subject: &Subject<'_>, mac: Mac) -> Result<()> {
 /// slowly.
 pub fn remove(subject: &Subject<'_>, mac: Option<Mac>) -> Result<()> {
     let mut nft = Nft::open()?;
-    let ours = nft
-        .change(|nft| found(nft, subject, mac))
+    let comment = owner::comment(subject.attachment);
+    let ours = entries(&mut nft, subject, mac)
+        .and_then(|all| entry::remove(&mut nft, &all, |element| element.comment == comment))
         .and_then(|()| remove_if_unused(&mut nft))
         .with_context(|| format!("unguard port {} of {}", subject.port, subject.attachment));
     let theirs = leftovers::remove_spoofcheck(&mut nft, subject.attachment);
@@ -57,39 +57,37 @@ pub fn gc(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
         element.comment.starts_with(&prefix) && !living.contains(&element.comment)
     };
     let mut nft = Nft::open()?;
-    nft.change(|nft| {
-        let mut operations = Vec::new();
-        for set in [ports(), senders()] {
-            let elements = nft.list_elements(TABLE, &set)?;
-            let stale = elements.into_iter().filter(stale);
-            operations.extend(
-                stale.map(|one| Operation::DeleteElement(TABLE, set.name.clone(), one.key)),
-            );
-        }
-        Ok(operations)
-    })
-    .with_context(|| format!("sweep the guarded ports of network {network}"))?;
+    let doing = || format!("sweep the guarded ports of network {network}");
+    for set in [ports(), senders()] {
+        let found = nft.search_elements((TABLE, &set), usize::MAX, stale).with_context(doing)?;
+        let found = found.into_iter().map(|element| entry(set.clone(), element.key));
+        entry::remove(&mut nft, &found.collect::<Vec<_>>(), stale).with_context(doing)?;
+    }
     remove_if_unused(&mut nft)
 }
 
-/// What deletes all that is there for the attachment.
-fn found(nft: &mut Nft, subject: &Subject<'_>, mac: Option<Mac>) -> Result<Vec<Operation>> {
+/// Where the attachment's elements are. Its sender is looked for if it is not the one that is said.
+fn entries(nft: &mut Nft, subject: &Subject<'_>, mac: Option<Mac>) -> Result<Vec<Entry>> {
     let comment = owner::comment(subject.attachment);
     let own = |element: &Element| element.comment == comment;
-    let port = nft.find_element(TABLE, &ports(), &port_key(subject))?.filter(own);
-    let sender = match mac {
-        Some(mac) => nft.find_element(TABLE, &senders(), &sender_key(subject, mac))?.filter(own),
-        None => None,
-    };
-    let mut keys: HashSet<Vec<Value>> = sender.map(|element| element.key).into_iter().collect();
-    if port.is_some() && keys.is_empty() {
-        let all = nft.list_elements(TABLE, &senders())?;
-        keys.extend(all.into_iter().filter(own).map(|element| element.key));
+    let port = entry(ports(), port_key(subject));
+    let mut found = Vec::new();
+    if let Some(mac) = mac {
+        let sender = entry(senders(), sender_key(subject, mac));
+        if sender.find(nft)?.is_some_and(|element| own(&element)) {
+            found.push(sender);
+        }
     }
-    let delete = |name: String, key| Operation::DeleteElement(TABLE, name, key);
-    let mut operations: Vec<_> = keys.into_iter().map(|key| delete(senders().name, key)).collect();
-    operations.extend(port.map(|element| delete(ports().name, element.key)));
-    Ok(operations)
+    if found.is_empty() && port.find(nft)?.is_some_and(|element| own(&element)) {
+        let elements = nft.search_elements((TABLE, &senders()), 1, own)?;
+        found.extend(elements.into_iter().map(|element| entry(senders(), element.key)));
+    }
+    found.push(port);
+    Ok(found)
+}
+
+fn entry(set: Set, key: Vec<Value>) -> Entry {
+    Entry { table: TABLE, set, key }
 }
 
 /// Takes the table away once no port is guarded.

@@ -122,7 +122,7 @@ fn remove_natively(nft: &mut Nft, table: Table, (chain, sources): (&str, &[IpAdd
     let wanted = |rule: &FoundRule| {
         sources.is_empty() || rule.source().is_some_and(|source| sources.contains(&source))
     };
-    nft.change(|nft| {
+    nft.change_unmistakable(|nft| {
         if nft.find_chain(table, chain)?.is_none() {
             return Ok(Vec::new());
         }

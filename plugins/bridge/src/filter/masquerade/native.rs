@@ -1,8 +1,8 @@
 //! Masquerading on nf_tables: making, taking away, checking and sweeping what `plan` describes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-use cni_common::nft::{Element, Operation, Value};
+use cni_common::nft::{Element, Operation, Set, Value};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::NetworkName;
@@ -10,43 +10,40 @@ use cni_common::{Context, Result};
 use ipnetwork::IpNetwork;
 
 use super::plan::{Place, TABLE, attachment_key, attachments, wanted};
+use crate::filter::entry::{self, Entry};
 use crate::filter::report::Report;
 use crate::filter::{Subject, ensure, owner};
-
-/// Elements deleted in one transaction; more would not fit a socket's send buffer.
-const AT_ONCE: usize = 500;
 
 /// Makes the attachment's part of the rule set, and whatever of the rest is missing.
 pub(super) fn ensure(nft: &mut Nft, subject: &Subject<'_>, addresses: &[IpNetwork]) -> Result<()> {
     let wanted = wanted(subject, addresses);
-    let stale = |nft: &mut Nft| match registered(nft, subject)? {
+    let former = |nft: &mut Nft| match registered(nft, subject)? {
         None => Ok(Vec::new()),
-        Some(_) => Ok(deletions(&owned(nft, subject)?)),
+        Some(count) => owned(nft, subject, count),
     };
-    ensure::ensure(nft, &wanted, stale)
+    ensure::ensure(nft, &wanted, former)
         .with_context(|| format!("masquerade {}", subject.attachment))
 }
 
 /// Takes away what is the attachment's. `known` are the addresses it is said to have; without
 /// them, or if they are not all of it, they are looked for.
 pub(super) fn remove(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
+    let doing = || format!("take away the masquerading of {}", subject.attachment);
     let network = &subject.attachment.network;
     let mut touched: BTreeSet<Place> = known.iter().map(|one| Place::of(network, one)).collect();
-    nft.change(|nft| {
-        let mut found = find(nft, subject, known)?;
-        let count = registered(nft, subject)?;
-        if count.is_some_and(|count| found.len() != count) {
+    let comment = owner::comment(subject.attachment);
+    let own = |element: &Element| element.comment == comment;
+
+    let mut entries: Vec<_> = known.iter().map(|address| entry(network, address)).collect();
+    let found = entry::deletions(nft, &entries, own).with_context(doing)?.len();
+    if let Some(count) = registered(nft, subject).with_context(doing)? {
+        if found != count {
             touched.extend(places(nft, network)?);
-            found = owned(nft, subject)?;
+            entries = owned(nft, subject, count).with_context(doing)?;
         }
-        let mut operations = deletions(&found);
-        if count.is_some() {
-            let key = attachment_key(subject);
-            operations.push(Operation::DeleteElement(TABLE, attachments().name, key));
-        }
-        Ok(operations)
-    })
-    .with_context(|| format!("take away the masquerading of {}", subject.attachment))?;
+        entries.push(registration(subject));
+    }
+    entry::remove(nft, &entries, own).with_context(doing)?;
     touched.iter().try_for_each(|place| remove_if_unused(nft, place))
 }
 
@@ -57,35 +54,16 @@ pub(super) fn sweep(
     valid: &ValidAttachments<'_>,
 ) -> Result<()> {
     let (prefix, living) = (owner::prefix(network), owner::comments(network, valid));
-    let stale = |element: &Element| is_stale(element, &prefix, &living);
-    let mut more = true;
-    while more {
-        nft.change(|nft| {
-            let mut operations = Vec::new();
-            for place in places(nft, network)? {
-                let elements = nft.list_elements(TABLE, &place.set())?;
-                let stale = elements.into_iter().filter(stale);
-                operations
-                    .extend(deletions(&stale.map(|e| (place.clone(), e)).collect::<Vec<_>>()));
-            }
-            let set = attachments();
-            let elements = nft.list_elements(TABLE, &set)?;
-            operations.extend(
-                elements
-                    .into_iter()
-                    .filter(stale)
-                    .map(|element| Operation::DeleteElement(TABLE, set.name.clone(), element.key)),
-            );
-            more = operations.len() > AT_ONCE;
-            operations.truncate(AT_ONCE);
-            Ok(operations)
-        })
-        .with_context(|| format!("sweep the masquerading of network {network}"))?;
+    let stale = |element: &Element| {
+        element.comment.starts_with(&prefix) && !living.contains(&element.comment)
+    };
+    let doing = || format!("sweep the masquerading of network {network}");
+    let places = places(nft, network).with_context(doing)?;
+    for set in places.iter().map(Place::set).chain([attachments()]) {
+        let found = nft.search_elements((TABLE, &set), usize::MAX, stale).with_context(doing)?;
+        entry::remove(nft, &entries(&set, found), stale).with_context(doing)?;
     }
-    for place in places(nft, network)? {
-        remove_if_unused(nft, &place)?;
-    }
-    Ok(())
+    places.iter().try_for_each(|place| remove_if_unused(nft, place))
 }
 
 /// Says what is missing or not as ADD made it.
@@ -110,38 +88,38 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Those of the known addresses that are the attachment's.
-fn find(
-    nft: &mut Nft,
-    subject: &Subject<'_>,
-    known: &[IpNetwork],
-) -> Result<Vec<(Place, Element)>> {
+/// All addresses of the attachment, found by their comments among all of the network's.
+fn owned(nft: &mut Nft, subject: &Subject<'_>, count: usize) -> Result<Vec<Entry>> {
     let comment = owner::comment(subject.attachment);
+    let own = |element: &Element| element.comment == comment;
     let mut found = Vec::new();
-    for address in known {
-        let place = Place::of(&subject.attachment.network, address);
-        let element = nft.find_element(TABLE, &place.set(), &[Value::Ip(address.ip())])?;
-        found.extend(element.filter(|one| one.comment == comment).map(|one| (place, one)));
+    for place in places(nft, &subject.attachment.network)? {
+        let (set, expected) = (place.set(), count.saturating_sub(found.len()));
+        let elements = nft.search_elements((TABLE, &set), expected, own)?;
+        found.extend(entries(&set, elements));
     }
     Ok(found)
 }
 
-/// All addresses of the attachment, found by their comments among all of the network's.
-fn owned(nft: &mut Nft, subject: &Subject<'_>) -> Result<Vec<(Place, Element)>> {
-    let comment = owner::comment(subject.attachment);
-    let mut found = Vec::new();
-    for place in places(nft, &subject.attachment.network)? {
-        let elements = nft.list_elements(TABLE, &place.set())?;
-        let own = elements.into_iter().filter(|element| element.comment == comment);
-        found.extend(own.map(|element| (place.clone(), element)));
-    }
-    Ok(found)
+fn entries(set: &Set, elements: Vec<Element>) -> Vec<Entry> {
+    let entry = |element: Element| Entry { table: TABLE, set: set.clone(), key: element.key };
+    elements.into_iter().map(entry).collect()
+}
+
+fn entry(network: &NetworkName, address: &IpNetwork) -> Entry {
+    let set = Place::of(network, address).set();
+    Entry { table: TABLE, set, key: vec![Value::Ip(address.ip())] }
+}
+
+fn registration(subject: &Subject<'_>) -> Entry {
+    Entry { table: TABLE, set: attachments(), key: attachment_key(subject) }
 }
 
 /// How many addresses the attachment has here; `None` if nothing of it is there.
 fn registered(nft: &mut Nft, subject: &Subject<'_>) -> Result<Option<usize>> {
-    let found = nft.find_element(TABLE, &attachments(), &attachment_key(subject))?;
-    let own = found.filter(|element| element.comment == owner::comment(subject.attachment));
+    let own = registration(subject)
+        .find(nft)?
+        .filter(|element| element.comment == owner::comment(subject.attachment));
     Ok(own.map(|element| match element.data {
         Some(Value::Mark(count)) => usize::try_from(count).unwrap_or(usize::MAX),
         _ => usize::MAX,
@@ -151,17 +129,6 @@ fn registered(nft: &mut Nft, subject: &Subject<'_>) -> Result<Option<usize>> {
 fn places(nft: &mut Nft, network: &NetworkName) -> Result<Vec<Place>> {
     let names = nft.list_sets(TABLE)?;
     Ok(names.iter().filter_map(|name| Place::named(network, name)).collect())
-}
-
-fn deletions(found: &[(Place, Element)]) -> Vec<Operation> {
-    found
-        .iter()
-        .map(|(place, element)| Operation::DeleteElement(TABLE, place.name(), element.key.clone()))
-        .collect()
-}
-
-fn is_stale(element: &Element, prefix: &str, living: &HashSet<String>) -> bool {
-    element.comment.starts_with(prefix) && !living.contains(&element.comment)
 }
 
 /// Takes the place's chain and set away once it holds no address, and with the last one the table.
