@@ -37,6 +37,13 @@ need_tools() {
         >/dev/null
 }
 
+# What the tests call besides the plugins.
+need_test_tools() {
+    need_tools ip:iproute2 ping:iputils-ping nft:nftables iptables:iptables strace:strace \
+        sysctl:procps unshare:util-linux nsenter:util-linux \
+        /usr/lib/cni/bridge:containernetworking-plugins
+}
+
 # Finds cargo, also where a login shell would have, and a folder to build in that can be written.
 need_cargo() {
     command -v cargo >/dev/null || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
