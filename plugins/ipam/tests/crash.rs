@@ -118,6 +118,48 @@ fn a_del_that_remembers_may_be_killed_anywhere() {
     sweep(with_memory, "DEL");
 }
 
+/// Makes each system call that may fail do so in turn: ADD gives all its addresses or none.
+#[test]
+fn an_add_that_fails_anywhere_leaves_the_pool_as_it_was() {
+    let may_fail = [
+        "openat",
+        "read",
+        "write",
+        "pread64",
+        "pwrite64",
+        "linkat",
+        "unlinkat",
+        "mkdir",
+        "mkdirat",
+        "flock",
+        "ftruncate",
+        "renameat",
+        "utimensat",
+        "fsetxattr",
+        "newfstatat",
+        "fcntl",
+        "getdents64",
+        "statx",
+    ];
+    let calls = system_calls(used, "ADD");
+    let mut failed = 0;
+    for (name, count) in calls.into_iter().filter(|(name, _)| may_fail.contains(&name.as_str())) {
+        for number in 1..=count {
+            let pool = used();
+            let before = pool.leases();
+            let inject = format!("inject={name}:error=EIO:when={number}");
+            let call = pool.call("ADD", "victim");
+            let (fine, trace) = under_strace(&pool, &call, &["-e", &inject]);
+            let more = if fine { 2 } else { 0 };
+            failed += usize::from(!fine);
+            assert_eq!(pool.leases().len(), before.len() + more, "{inject}\n{trace}");
+            pool.del("victim").expect_silent_success();
+            assert_eq!(pool.leases(), before, "{inject}\n{trace}");
+        }
+    }
+    assert!(failed > 5, "{failed}");
+}
+
 /// Without unnamed files or without /proc, the other way of writing an address file is as whole.
 #[test]
 fn a_file_system_without_unnamed_files_is_served_too() {

@@ -52,6 +52,19 @@ fn a_full_disk_fails_add_and_lets_del_through() {
 }
 
 #[test]
+fn a_mark_that_finds_no_room_fails_add_and_one_that_is_not_to_be_had_does_not() {
+    let pool = Pool::small();
+    let add = |error: &str| {
+        let inject = format!("inject=fsetxattr:error={error}");
+        pool::under_strace(&pool, &pool.call("ADD", "c1"), &["-e", &inject]).0
+    };
+    assert!(!add("ENOSPC"));
+    assert!(pool.leases().is_empty());
+    assert!(add("EOPNOTSUPP"));
+    assert_eq!(pool.leases().len(), 1);
+}
+
+#[test]
 fn no_inode_left_fails_add_and_leaves_nothing() {
     let _host = Host::new();
     let pool = Pool::small();

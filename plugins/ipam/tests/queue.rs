@@ -73,6 +73,31 @@ fn those_who_come_first_are_served_first() {
 }
 
 #[test]
+fn nobody_overtakes_one_who_is_slow_to_wake() {
+    use nix::sys::signal::{Signal, kill};
+    let pool = Pool::small();
+    let lock = open_lock(&pool);
+    fs2::FileExt::lock_exclusive(&lock).unwrap();
+    let slow = start(&pool, "slow");
+    wait_for_tickets(&pool, 1);
+    let quick = start(&pool, "quick");
+    wait_for_tickets(&pool, 2);
+    let slow_pid = nix::unistd::Pid::from_raw(slow.id().try_into().unwrap());
+    kill(slow_pid, Signal::SIGSTOP).unwrap();
+    drop(lock);
+    // Time enough for the other to take the lock, were it to race for it.
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(pool.leases().is_empty());
+    kill(slow_pid, Signal::SIGCONT).unwrap();
+    for call in [slow, quick] {
+        assert!(call.wait_with_output().unwrap().status.success());
+    }
+    let leases = pool.leases();
+    assert_eq!(leases["10.0.0.2"], "slow\r\neth0");
+    assert_eq!(leases["10.0.0.3"], "quick\r\neth0");
+}
+
+#[test]
 fn a_holder_that_is_killed_blocks_nobody() {
     let pool = Pool::small();
     let mut holder = std::process::Command::new("flock")
