@@ -72,6 +72,13 @@ fn those_who_come_first_are_served_first() {
     assert_eq!(holders, expected);
 }
 
+/// Whether all threads of a process are stopped; one that is not may still take a lock.
+fn is_stopped(id: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    let status = |path: std::path::PathBuf| fs::read_to_string(path.join("status")).unwrap();
+    threads.map(|thread| status(thread.unwrap().path())).all(|text| text.contains("State:\tT"))
+}
+
 #[test]
 fn nobody_overtakes_one_who_is_slow_to_wake() {
     use nix::sys::signal::{Signal, kill};
@@ -84,6 +91,9 @@ fn nobody_overtakes_one_who_is_slow_to_wake() {
     wait_for_tickets(&pool, 2);
     let slow_pid = nix::unistd::Pid::from_raw(slow.id().try_into().unwrap());
     kill(slow_pid, Signal::SIGSTOP).unwrap();
+    while !is_stopped(slow.id()) {
+        std::thread::yield_now();
+    }
     drop(lock);
     // Time enough for the other to take the lock, were it to race for it.
     std::thread::sleep(Duration::from_millis(500));
