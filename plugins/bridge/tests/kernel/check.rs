@@ -6,7 +6,9 @@ use testsupport::Container;
 use crate::node::{Node, assert_says, config, host_end, with};
 
 fn keys() -> Value {
-    config(json!({"cniVersion": "1.1.0", "isDefaultGateway": true, "hairpinMode": true}))
+    config(
+        json!({"cniVersion": "1.1.0", "isDefaultGateway": true, "hairpinMode": true, "portIsolation": true}),
+    )
 }
 
 /// Attaches, breaks something (`HOSTEND` stands for the host end's name), and expects CHECK to say
@@ -78,7 +80,7 @@ fn the_port_on_another_bridge() {
 #[test]
 fn the_port_without_its_flags() {
     finds(&["bridge link set dev HOSTEND hairpin off"], &["\"HOSTEND\"", "hairpin"]);
-    finds(&["bridge link set dev HOSTEND isolated on"], &["\"HOSTEND\"", "isolated"]);
+    finds(&["bridge link set dev HOSTEND isolated off"], &["\"HOSTEND\"", "isolated"]);
 }
 
 #[test]
