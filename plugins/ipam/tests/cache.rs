@@ -266,3 +266,28 @@ fn files_that_are_no_leases_are_nobodys_business() {
         assert!(fs::symlink_metadata(pool.file(name)).is_ok(), "{name}");
     }
 }
+
+#[test]
+fn a_file_made_while_all_are_being_read_is_noticed() {
+    let pool = Pool::small();
+    pool.add("c1").expect_success();
+    for round in 0..3 {
+        fs::remove_dir_all(shelf(&pool)).unwrap();
+        let id = format!("late-{round}");
+        std::thread::scope(|scope| {
+            // Half a second passes between the listing and what is done with it.
+            let slow = ["-e", "inject=getdents64:delay_exit=500000"];
+            let (pool, call) = (&pool, pool.call("DEL", "nobody"));
+            let reading = scope.spawn(move || under_strace(pool, &call, &slow));
+            while !shelf(pool).exists() {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(600));
+            pool.write("10.0.0.200", &format!("{id}\r\neth0"));
+            let (fine, trace) = reading.join().unwrap();
+            assert!(fine && trace.contains("DELAYED"), "{trace}");
+        });
+        pool.del(&id).expect_silent_success();
+        assert!(!pool.file("10.0.0.200").exists(), "round {round}");
+    }
+}
