@@ -37,7 +37,7 @@ pub(crate) fn check(
     Err(missing().with_details(format!("{ip} is held by {instead}")))
 }
 
-/// Fails with code 50 when an ADD would find a set without room.
+/// Fails with code 50 when an ADD would find a set without room; the details tell of every set.
 pub(crate) fn status(config: &Config) -> Result<()> {
     let Some(mut pool) = Pool::open(&config.place)? else { return Ok(()) };
     let mut full = Vec::new();
@@ -49,10 +49,16 @@ pub(crate) fn status(config: &Config) -> Result<()> {
             }
         }
     }
+    let mut rooms = Vec::new();
+    if !full.is_empty() {
+        for (index, set) in config.sets.iter().enumerate() {
+            rooms.push(format!("range set {index}: {}", Room::of(&mut pool, set)?));
+        }
+    }
     pool.settle();
     if full.is_empty() {
         return Ok(());
     }
     let message = format!("no IP addresses available in {}", full.join("; "));
-    Err(Error::new(Code::NotAvailable, message))
+    Err(Error::new(Code::NotAvailable, message).with_details(rooms.join("; ")))
 }

@@ -122,6 +122,26 @@ fn requested_addresses_come_from_three_places_and_all_or_none_are_given() {
 }
 
 #[test]
+fn status_tells_of_every_set_when_one_is_full() {
+    let pool = Pool::new(json!({
+        "ranges": [
+            [{ "subnet": "10.0.0.0/24" }],
+            [{ "subnet": "10.9.0.0/24", "rangeStart": "10.9.0.7", "rangeEnd": "10.9.0.7" }],
+        ],
+    }));
+    pool.status().expect_silent_success();
+    assert!(!pool.folder().exists());
+    pool.add("c1").expect_success();
+    let status = pool.status();
+    assert!(status.expect_error(50).contains("in range set 1 (10.9.0.7-10.9.0.7): 1 held"));
+    assert_eq!(
+        status.details(),
+        "range set 0: 1 held, 0 reclaimable, 252 free of 253; \
+         range set 1: 1 held, 0 reclaimable, 0 free of 1"
+    );
+}
+
+#[test]
 fn excluded_addresses_are_never_given() {
     let pool = Pool::new(json!({
         "exclude": ["10.0.0.2", "10.0.0.8/29"],
