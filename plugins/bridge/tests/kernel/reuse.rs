@@ -21,7 +21,10 @@ fn reachable_at_once(neighbour: &str, address: &str) {
     let ip = address.split('/').next().unwrap();
     let once = ["ping", "-n", "-c", "1", "-W", "1", ip];
     let answered = |finished: Finished, who: &str| {
-        assert_eq!(finished.status, Some(0), "the first packet from {who} got lost: {finished}");
+        if finished.status != Some(0) {
+            let known = red.run(["ip", "neighbour"]);
+            panic!("the first packet from {who} got lost: {finished}\nit knows {known}");
+        }
     };
     let mut macs: Vec<(String, String)> = Vec::new();
     for name in ["blue", "green", "white"] {
@@ -33,7 +36,7 @@ fn reachable_at_once(neighbour: &str, address: &str) {
             assert_ne!(&mac, former);
             cached(red.run(["ip", "neighbour", "show", ip]));
         }
-        answered(red.finish(once), "the neighbour");
+        answered(red.finish(once), &format!("the neighbour to {name}, {mac}"));
         answered(node.host.finish(once), "the host");
         let seen = red.run(["ip", "neighbour", "show", ip]);
         assert!(seen.contains(&mac), "{mac} is not in {seen}");
