@@ -1,5 +1,6 @@
 //! Doing operations, and taking them back.
 
+mod host_link;
 mod wait;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use cni_common::undo::Journal;
 use nix::errno::Errno;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
-use crate::operation::{HostLinkChange, Operation, Place, SharedUndo, Undo, VlanAction};
+use crate::operation::{Operation, Place, SharedUndo, Undo, VlanAction};
 use crate::resolv_conf;
 
 /// How long a port may take to pass traffic. The kernel needs a few milliseconds; under heavy load
@@ -172,18 +173,6 @@ impl Machine {
             }
             Err(error) => Err(error),
         }
-    }
-
-    fn set_host_link(&mut self, name: &str, change: HostLinkChange) -> Result<()> {
-        let link = LinkMessageBuilder::<LinkUnspec>::new().name(name);
-        let link = match change {
-            HostLinkChange::Up => link.up(),
-            HostLinkChange::Promiscuous => link.promiscuous(true),
-            HostLinkChange::KeepMac(mac) => link.address(mac.octets().to_vec()),
-        };
-        self.host
-            .set_link(link)
-            .with_context(|| Operation::SetHostLink { name: name.to_owned(), change }.to_string())
     }
 
     fn create_pair(&mut self, operation: &Operation) -> Result<()> {
@@ -356,6 +345,7 @@ impl Machine {
                     other => other,
                 }
             }
+            SharedUndo::ChangeLink(name, back) => self.restore_host_link(&name, back),
             SharedUndo::DisableForwarding(name) => sysctl::write(name, "0"),
         }
     }

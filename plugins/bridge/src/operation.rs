@@ -159,10 +159,27 @@ pub enum Operation {
 pub enum HostLinkChange {
     /// Up.
     Up,
+    /// Down.
+    Down,
     /// Promiscuous.
     Promiscuous,
+    /// No more promiscuous.
+    NotPromiscuous,
     /// The address it has anyway becomes one that was chosen, and stays.
     KeepMac(Mac),
+}
+
+impl HostLinkChange {
+    /// What makes the link as it was before. `None` for an address: it has it as before.
+    pub fn inverse(self) -> Option<Self> {
+        match self {
+            Self::Up => Some(Self::Down),
+            Self::Down => Some(Self::Up),
+            Self::Promiscuous => Some(Self::NotPromiscuous),
+            Self::NotPromiscuous => Some(Self::Promiscuous),
+            Self::KeepMac(_) => None,
+        }
+    }
 }
 
 /// Which way VLANs of a port change.
@@ -209,6 +226,8 @@ pub enum SharedUndo {
     RemoveAddress(String, IpNetwork),
     /// Give a host link back an address that was in the way.
     RestoreAddress(String, IpNetwork),
+    /// Change a host link back.
+    ChangeLink(String, HostLinkChange),
     /// Turn forwarding off.
     DisableForwarding(&'static str),
 }

@@ -16,6 +16,8 @@ impl fmt::Display for Operation {
             }
             Self::SetHostLink { name, change } => match change {
                 HostLinkChange::Up => write!(f, "ip link set {name} up"),
+                HostLinkChange::Down => write!(f, "ip link set {name} down"),
+                HostLinkChange::NotPromiscuous => write!(f, "ip link set {name} promisc off"),
                 HostLinkChange::Promiscuous => write!(f, "ip link set {name} promisc on"),
                 HostLinkChange::KeepMac(mac) => write!(f, "ip link set {name} address {mac}"),
             },

@@ -23,4 +23,5 @@ mod port;
 mod refuse;
 mod reuse;
 mod routes;
+mod shared;
 mod vlan;

@@ -1,0 +1,69 @@
+//! A failed ADD on a bridge that is not its own alone: what others use stays, what only this ADD
+//! changed goes.
+
+use serde_json::json;
+
+use crate::node::{Node, assert_same, config, ips};
+
+/// Addresses, and a route that the kernel refuses.
+fn doomed() -> serde_json::Value {
+    let mut answer = ips(&["10.1.0.2/16"]);
+    answer["routes"] = json!([{"dst": "10.9.0.0/16", "gw": "192.0.2.1"}]);
+    answer
+}
+
+#[test]
+fn a_bridge_that_got_another_port_meanwhile_stays_with_its_address() {
+    let node = Node::giving(&[]);
+    let blue = node.host.container("blue");
+    node.answer(&doomed());
+    // Another port comes while blue's ADD waits for its address.
+    node.write_ipam(
+        r#"#!/bin/sh
+[ "$CNI_COMMAND" = ADD ] || exit 0
+tries=0
+until ip link add port0 up master br0 type veth peer p0 2>/dev/null; do
+    tries=$((tries + 1)); [ $tries -lt 500 ] || exit 9
+done
+cat "${0%/*}/result"
+"#,
+    );
+    node.add_fails(&blue, &config(json!({"isGateway": true})), 100);
+    let ports = node.host.run(["ip", "-o", "link", "show", "master", "br0"]);
+    assert_eq!(ports.lines().count(), 1, "{ports}");
+    assert!(ports.contains("port0"), "{ports}");
+    assert_ne!(blue.finish(["ip", "link", "show", "eth0"]).status, Some(0));
+}
+
+#[test]
+fn a_bridge_that_was_there_is_down_and_quiet_again() {
+    let node = Node::giving(&[]);
+    let blue = node.host.container("blue");
+    node.host.run(["ip", "link", "add", "br0", "address", "02:00:00:00:00:07", "type", "bridge"]);
+    node.host.run(["sysctl", "-qw", "net.ipv6.conf.br0.disable_ipv6=1"]);
+    // One that has been up has another queue than one that never was.
+    node.host.run(["ip", "link", "set", "br0", "up"]);
+    node.host.run(["ip", "link", "set", "br0", "down"]);
+    node.answer(&doomed());
+    // Not in every detail: what a port can do widens what the kernel lets the bridge do for good.
+    let shown = || {
+        ["link", "address"].map(|what| node.host.run(["ip", "-o", what, "show", "br0"])).concat()
+    };
+    let before = shown();
+    let keys = json!({"promiscMode": true, "isGateway": true});
+    node.add_fails(&blue, &config(keys), 100);
+    assert_same(&before, &shown());
+}
+
+#[test]
+fn the_neighbours_of_a_failed_add_keep_all_they_have() {
+    let node = Node::giving(&["10.1.0.3/16", "fd00:1::3/64"]);
+    let (blue, red) = (node.host.container("blue"), node.host.container("red"));
+    let keys = config(json!({"isDefaultGateway": true}));
+    node.add(&red, &keys);
+    node.answer(&doomed());
+    let before = node.snapshot(&red);
+    node.add_fails(&blue, &keys, 100);
+    assert_same(&before, &node.snapshot(&red));
+    assert!(red.pings("10.1.0.1") && red.pings("fd00:1::1"));
+}
