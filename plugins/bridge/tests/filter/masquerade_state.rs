@@ -202,6 +202,27 @@ fn check_names_what_is_missing_or_altered() {
 }
 
 #[test]
+fn check_sees_a_rule_that_does_something_else() {
+    let host = Host::new();
+    let (owner, addresses) = (Owner::of(5), networks(&TWO));
+    for (place, wrong) in [("10.77.0.0/16", "224.0.0.0/4"), ("10.88.0.0/16", "224.0.0.0/3")] {
+        add(&owner, &TWO);
+        masquerade::check(Backend::Nftables, &owner.subject(), &addresses).unwrap();
+        let chain = "inet causeway masq/net/10.88.0.0/16";
+        run(&host, &format!("nft flush chain {chain}"));
+        run(
+            &host,
+            &format!(
+                "nft add rule {chain} ip saddr @masq/net/10.88.0.0/16 ip daddr != {place} \
+                 ip daddr != {wrong} masquerade"
+            ),
+        );
+        let error = masquerade::check(Backend::Nftables, &owner.subject(), &addresses).unwrap_err();
+        assert!(error.to_string().contains("is missing or altered"), "{error}");
+    }
+}
+
+#[test]
 fn a_chain_with_another_hook_is_reported_and_made_anew() {
     let host = Host::new();
     let (owner, addresses) = (Owner::of(5), networks(&TWO));

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use causeway_bridge::filter::masquerade::{self, Backend};
 use causeway_bridge::filter::spoofcheck;
+use cni_common::nft::{Family, Operation, Table};
+use cni_common::sys::nft::Nft;
 use testsupport::Host;
 
 use crate::world::{Owner, address, address6, mac, networks, ruleset};
@@ -85,7 +87,7 @@ fn fifty_adds_and_dels_at_once_by_iptables() {
 fn del_without_addresses_works_while_others_keep_changing_the_rule_set() {
     let host = Host::new();
     let owner = |number: u16| Owner::new("net", &format!("c{number}"), &format!("veth{number}"));
-    for number in 0..300u16 {
+    for number in 0..900u16 {
         let [high, low] = number.to_be_bytes();
         let addresses = networks(&[&format!("10.88.{high}.{low}/16")]);
         masquerade::ensure(Backend::Nftables, &owner(number).subject(), &addresses).unwrap();
@@ -101,9 +103,26 @@ fn del_without_addresses_works_while_others_keep_changing_the_rule_set() {
             }
         });
         let removed = |number| masquerade::remove(&owner(number).subject(), &[]);
-        let outcome: Result<Vec<()>, _> = (0..10).map(removed).collect();
+        let outcome: Result<Vec<()>, _> = (0..4).map(removed).collect();
         done.store(true, Ordering::Relaxed);
         outcome.unwrap();
     });
-    assert_eq!(ruleset(&host).matches("\"net/c").count(), 2 * 290);
+    assert_eq!(ruleset(&host).matches("\"net/c").count(), 2 * 896);
+}
+
+#[test]
+fn a_change_that_was_overtaken_is_planned_again() {
+    let _host = Host::new();
+    let table = |name| Table { family: Family::Inet, name };
+    let mut plans = 0;
+    let plan = |_: &mut Nft| {
+        plans += 1;
+        if plans == 1 {
+            let other = Operation::AddTable(table("other"), String::new());
+            Nft::open()?.commit(&[other], None)?;
+        }
+        Ok(vec![Operation::AddTable(table("ours"), String::new())])
+    };
+    Nft::open().unwrap().change(plan).unwrap();
+    assert_eq!(plans, 2);
 }
