@@ -61,7 +61,7 @@ pub(super) struct Wire {
 
 /// What one message from the kernel meant.
 enum Answer {
-    Object(NfTablesMessage),
+    Object(NfTablesMessage, u16),
     Failed(Errno, u32),
     Acknowledged(u32),
     Done,
@@ -120,7 +120,7 @@ impl Wire {
                         refusal.get_or_insert_with(|| refused(operations, index, errno));
                     }
                     Answer::Acknowledged(sequence) => acknowledged |= sequence == last,
-                    Answer::Object(_) | Answer::Done | Answer::Stale => {}
+                    Answer::Object(..) | Answer::Done | Answer::Stale => {}
                 }
             }
         }
@@ -178,13 +178,21 @@ impl Wire {
         append(&mut bytes, message.clone(), (sequence, NLM_F_REQUEST | dump));
         self.send(&bytes)?;
         let (mut objects, mut whole) = (Vec::new(), Whole::Yes);
+        // The kernel marks interrupted dumps of all but elements (6.18); every object tells the
+        // low half of the generation it is of.
+        let mut first = None;
         while let Some(answers) = self.receive(sequence).map_err(|_unreadable| Errno::EBADMSG)? {
             for (answer, cut) in answers {
                 if cut {
                     whole = Whole::No;
                 }
                 match answer {
-                    Answer::Object(object) => objects.push(object),
+                    Answer::Object(object, state) => {
+                        if *first.get_or_insert(state) != state {
+                            whole = Whole::No;
+                        }
+                        objects.push(object);
+                    }
                     Answer::Failed(errno, _) => return Err(errno),
                     Answer::Done => return Ok((objects, whole)),
                     Answer::Acknowledged(_) | Answer::Stale => {}
@@ -253,7 +261,9 @@ fn meaning(message: NetlinkMessage<NetfilterMessage>, first: u32) -> Answer {
         },
         NetlinkPayload::Done(_) => Answer::Done,
         NetlinkPayload::InnerMessage(message) => match message.inner {
-            NetfilterMessageInner::NfTables(object) => Answer::Object(object),
+            NetfilterMessageInner::NfTables(object) => {
+                Answer::Object(object, message.header.res_id)
+            }
             _ => Answer::Stale,
         },
         _ => Answer::Stale,

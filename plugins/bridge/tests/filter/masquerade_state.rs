@@ -1,6 +1,8 @@
 //! What is in the rule set after ADD, DEL, CHECK and GC of masquerading on nf_tables.
 
 use causeway_bridge::filter::masquerade::{self, Backend};
+use cni_common::nft::{Family, Field, Operation, Presence, Rule, Statement, Table};
+use cni_common::sys::nft::Nft;
 use testsupport::{Host, golden};
 
 use crate::world::{Owner, networks, ruleset, run, with_valid};
@@ -203,20 +205,27 @@ fn check_names_what_is_missing_or_altered() {
 
 #[test]
 fn check_sees_a_rule_that_does_something_else() {
-    let host = Host::new();
+    let _host = Host::new();
     let (owner, addresses) = (Owner::of(5), networks(&TWO));
-    for (place, wrong) in [("10.77.0.0/16", "224.0.0.0/4"), ("10.88.0.0/16", "224.0.0.0/3")] {
+    let table = Table { family: Family::Inet, name: "causeway" };
+    let name = "masq/net/10.88.0.0/16".to_owned();
+    // In our own encoding: only a value differs.
+    for (subnet, multicast) in [("10.77.0.0/16", "224.0.0.0/4"), ("10.88.0.0/16", "224.0.0.0/3")] {
         add(&owner, &TWO);
         masquerade::check(Backend::Nftables, &owner.subject(), &addresses).unwrap();
-        let chain = "inet causeway masq/net/10.88.0.0/16";
-        run(&host, &format!("nft flush chain {chain}"));
-        run(
-            &host,
-            &format!(
-                "nft add rule {chain} ip saddr @masq/net/10.88.0.0/16 ip daddr != {place} \
-                 ip daddr != {wrong} masquerade"
-            ),
-        );
+        let outside = |net: &str| Statement::Outside(Field::Ip4Destination, net.parse().unwrap());
+        let statements = vec![
+            Statement::Lookup(vec![Field::Ip4Source], Presence::In, name.clone()),
+            outside(subnet),
+            outside(multicast),
+            Statement::Masquerade,
+        ];
+        let rule = Rule { statements, comment: String::new() };
+        let operations = [
+            Operation::FlushChain(table, name.clone()),
+            Operation::AddRule(table, name.clone(), rule),
+        ];
+        Nft::open().unwrap().commit(&operations, None).unwrap();
         let error = masquerade::check(Backend::Nftables, &owner.subject(), &addresses).unwrap_err();
         assert!(error.to_string().contains("is missing or altered"), "{error}");
     }
