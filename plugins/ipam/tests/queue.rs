@@ -150,7 +150,7 @@ fn a_lock_not_had_in_30_seconds_is_error_11_naming_its_holder() {
     fs2::FileExt::lock_exclusive(&lock).unwrap();
     let begin = Instant::now();
     let message = pool.add("c1").expect_error(11);
-    assert!((29..40).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    assert!((29..55).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
     let path = pool.file("lock");
     let wanted = format!(
         "lock {} not had within 30 s: held by process {} (",
