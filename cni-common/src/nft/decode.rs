@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use netlink_packet_core::{DefaultNla, Nla, NlasIterator, Parseable};
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainMessage, DataAttribute, GenAttribute, GenMessage, Hook as HookAttribute,
-    ListAttribute, RuleAttribute, RuleMessage, SetAttribute, SetElementAttribute, SetElementList,
-    SetElementMessage, SetMessage,
+    RuleAttribute, RuleMessage, SetAttribute, SetElementAttribute, SetMessage,
 };
 
 use super::encode::key_length;
@@ -13,6 +13,9 @@ use super::expression::{Flat, flat};
 use super::ruleset::{Element, KeyType, Value};
 use super::{FoundChain, FoundRule, Generation, userdata};
 use crate::types::Mac;
+
+/// `NFTA_SET_ELEM_LIST_ELEMENTS` of linux/netfilter/nf_tables.h.
+const ELEMENTS: u16 = 3;
 
 /// The generation in an answer.
 pub(crate) fn generation(message: &GenMessage) -> Option<Generation> {
@@ -75,23 +78,24 @@ pub(crate) fn rule(message: &RuleMessage) -> Option<FoundRule> {
     Some(FoundRule { handle: handle?, chain, comment, expressions })
 }
 
-/// The elements in one message of a set with such a key.
-pub(crate) fn elements<'a>(
-    message: &'a SetElementMessage,
-    fields: (&'a [KeyType], Option<KeyType>),
-) -> impl Iterator<Item = Element> + 'a {
-    message
-        .attributes
-        .iter()
-        .filter_map(|attribute| match attribute {
-            SetElementList::Elements(list) => Some(list),
-            _ => None,
-        })
-        .flatten()
-        .filter_map(move |item| match item {
-            ListAttribute::Element(attributes) => element(attributes, fields),
-            _ => None,
-        })
+/// The elements in one message of a set with such a key, by the message's outermost attributes.
+pub(crate) fn elements(
+    message: &[DefaultNla],
+    fields: (&[KeyType], Option<KeyType>),
+) -> Vec<Element> {
+    let mut elements = Vec::new();
+    for list in message.iter().filter(|attribute| attribute.kind() == ELEMENTS) {
+        let mut bytes = vec![0; list.value_len()];
+        list.emit_value(&mut bytes);
+        for item in NlasIterator::new(bytes.as_slice()).flatten() {
+            let attributes: Vec<_> = NlasIterator::new(item.value())
+                .flatten()
+                .filter_map(|attribute| SetElementAttribute::parse(&attribute).ok())
+                .collect();
+            elements.extend(element(&attributes, fields));
+        }
+    }
+    elements
 }
 
 /// One element of a set with such a key.

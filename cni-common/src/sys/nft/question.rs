@@ -9,7 +9,7 @@ use netlink_packet_netfilter::nftables::{
 };
 
 use super::Nft;
-use super::wire::{Question, Whole, Wire};
+use super::wire::{NEW_ELEMENTS, Question, Whole, Wire};
 use crate::error::{Context, Result};
 use crate::nft::{self, Element, Family, FoundChain, FoundRule, Generation, Set, Table, Value};
 
@@ -166,7 +166,9 @@ fn read_elements(answer: &[Message], set: &Set) -> Vec<Element> {
     answer
         .iter()
         .filter_map(|message| match message {
-            Message::NewSetElement(message) => Some(nft::elements(message, (&set.key, set.data))),
+            Message::Other { message_type: NEW_ELEMENTS, attributes } => {
+                Some(nft::elements(attributes, (&set.key, set.data)))
+            }
             _ => None,
         })
         .flatten()

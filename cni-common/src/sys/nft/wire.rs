@@ -3,8 +3,8 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use netlink_packet_core::{
-    DefaultNla, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+    DefaultNla, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
 };
 use netlink_packet_netfilter::nftables::NfTablesMessage;
 use netlink_packet_netfilter::none::ControlMessage;
@@ -26,6 +26,8 @@ const SUBSYSTEM: u16 = 10;
 const BATCH_GENERATION: u16 = 1;
 /// `NFNL_MSG_BATCH_BEGIN`.
 const BATCH_BEGIN: u8 = 16;
+/// `NFT_MSG_NEWSETELEM` of linux/netfilter/nf_tables.h.
+pub(super) const NEW_ELEMENTS: u8 = 12;
 /// The kernel fills at most 32 KiB of a dump at a time (`netlink_dump`); acknowledgements are less.
 const BUFFER: usize = 64 * 1024;
 /// A dump that is interrupted this often is one of a rule set under constant change.
@@ -237,6 +239,12 @@ impl Wire {
         let mut rest = self.buffer.get(..length).unwrap_or_default();
         let mut answers = Vec::new();
         while !rest.is_empty() {
+            if let Some((answer, whole)) = elements(rest, first) {
+                // The message that ends the dump would say that it was interrupted.
+                answers.push((answer, false));
+                rest = rest.get(whole.next_multiple_of(4)..).unwrap_or_default();
+                continue;
+            }
             let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest)
                 .map_err(|error| Error::new(Code::Kernel, error.to_string()))
                 .map_err(|error| error.context("read the packet filter's answer"))?;
@@ -247,6 +255,27 @@ impl Wire {
         }
         Ok(Some(answers))
     }
+}
+
+/// A message of elements, and its length. The message crate's own reading of a list of them takes
+/// time by the square of its length (100 ms for 500), so only its outermost attributes are read here.
+fn elements(bytes: &[u8], first: u32) -> Option<(Answer, usize)> {
+    let message = NetlinkBuffer::new_checked(bytes).ok()?;
+    if message.message_type() != SUBSYSTEM << 8 | u16::from(NEW_ELEMENTS) {
+        return None;
+    }
+    let length = usize::try_from(message.length()).ok()?;
+    if message.sequence_number() < first {
+        return Some((Answer::Stale, length));
+    }
+    let payload = bytes.get(16..length)?;
+    let state = u16::from_be_bytes(payload.get(2..4)?.try_into().ok()?);
+    let attributes = NlasIterator::new(payload.get(4..)?)
+        .flatten()
+        .map(|attribute| DefaultNla::new(attribute.kind(), attribute.value().to_vec()))
+        .collect();
+    let object = NfTablesMessage::Other { message_type: NEW_ELEMENTS, attributes };
+    Some((Answer::Object(object, state), length))
 }
 
 fn meaning(message: NetlinkMessage<NetfilterMessage>, first: u32) -> Answer {
