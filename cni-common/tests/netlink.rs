@@ -19,7 +19,7 @@ fn what_the_kernel_changes_by_itself_is_heard() {
     host.run(["ip", "link", "set", "right", "up"]);
     host.run(["ip", "link", "set", "left", "up"]);
     let mut notifications = Netlink::open().unwrap();
-    notifications.subscribe(Group::Ipv6Address).unwrap();
+    notifications.subscribe(&[Group::Ipv6Address]).unwrap();
     let mut netlink = Netlink::open().unwrap();
     let index = netlink.find_link("left").unwrap().unwrap().index;
     let address = "fd00::1/64".parse().unwrap();

@@ -40,6 +40,8 @@ pub enum Group {
     Link = 1,
     /// Changes of IPv6 addresses.
     Ipv6Address = 9,
+    /// Changes of IPv6 routes.
+    Ipv6Route = 11,
 }
 
 type Message = NetlinkMessage<RouteNetlinkMessage>;
@@ -56,14 +58,14 @@ impl Netlink {
         Ok(Self { socket, sequence: 0, buffer: Vec::with_capacity(BUFFER) })
     }
 
-    /// Starts the notifications of `group` on this socket, which is then for waiting only.
-    pub fn subscribe(&mut self, group: Group) -> Result<()> {
+    /// Starts the notifications of `groups` on this socket, which is then for waiting only.
+    pub fn subscribe(&mut self, groups: &[Group]) -> Result<()> {
         let fault =
             |error: std::io::Error| socket_error(&error, "subscribe to netlink notifications");
         // The kernel spares the port that caused a change its notification. What it did by itself
         // was caused by port 0, which is also that of a socket not bound yet.
         self.socket.bind_auto().map_err(fault)?;
-        self.socket.add_membership(group as u32).map_err(fault)
+        groups.iter().try_for_each(|group| self.socket.add_membership(*group as u32).map_err(fault))
     }
 
     /// Asks for a change and waits until the kernel has made it. `flags` are `NLM_F_CREATE` etc.

@@ -11,7 +11,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::netlink::Netlink;
-use crate::error::{Context, Result};
+use crate::error::{Code, Context, Result};
 
 /// The main routing table (`RT_TABLE_MAIN`), which 0 stands for too.
 pub const MAIN: u32 = 254;
@@ -41,6 +41,21 @@ impl Netlink {
     pub fn add_route(&mut self, index: u32, route: &LinkRoute) -> Result<()> {
         let message = route_message(index, route);
         self.change(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE)
+    }
+
+    /// Whether the kernel takes what is sent to `ip` for itself.
+    pub fn is_local(&mut self, ip: IpAddr) -> Result<bool> {
+        let mut request = RouteMessage::default();
+        request.header.address_family = family(ip.is_ipv4());
+        request.header.destination_prefix_length = if ip.is_ipv4() { 32 } else { 128 };
+        request.attributes.push(RouteAttribute::Destination(RouteAddress::from(ip)));
+        match self.get(RouteNetlinkMessage::GetRoute(request)) {
+            Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(route.header.kind == RouteType::Local),
+            // No way to it at all.
+            Err(error) if error.is(Code::Kernel) => Ok(false),
+            Err(error) => Err(error.context(format!("look up the route to {ip}"))),
+            Ok(_) => Ok(false),
+        }
     }
 
     /// The routes through the link with this index, of all tables, without those the kernel made

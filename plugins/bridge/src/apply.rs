@@ -3,8 +3,6 @@
 mod host_link;
 mod wait;
 
-use std::time::Duration;
-
 use cni_common::error::{Code, Context, Error, Result};
 use cni_common::log;
 use cni_common::sys::address::DuplicateDetection;
@@ -19,12 +17,6 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::operation::{Operation, Place, SharedUndo, Undo, VlanAction};
 use crate::resolv_conf;
-
-/// How long a port may take to pass traffic. The kernel needs a few milliseconds; under heavy load
-/// its work queue lags.
-const PORT_DEADLINE: Duration = Duration::from_secs(10);
-/// How long duplicate address detection may take: one second at the kernel's defaults.
-const DETECTION_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Both namespaces of an attachment, and what has been done to them.
 pub struct Machine {
@@ -138,9 +130,13 @@ impl Machine {
                 let index = self.index(Place::Container, link)?;
                 self.container.add_route(index, route).with_context(|| operation.to_string())
             }
-            Operation::AwaitPort { name } => wait::for_port(&mut self.host, name, PORT_DEADLINE),
-            Operation::AwaitAddresses { name } => {
-                wait::for_addresses(&self.netns, name, DETECTION_DEADLINE)
+            Operation::AwaitPort { name } => wait::for_port(&mut self.host, name),
+            Operation::AwaitAddresses { place, name, addresses } => {
+                let (netlink, netns) = match place {
+                    Place::Host => (&mut self.host, None),
+                    Place::Container => (&mut self.container, Some(&self.netns)),
+                };
+                wait::for_addresses(netlink, netns, name, addresses)
             }
             // Setting the address it has makes the kernel announce all addresses of the link.
             Operation::Announce { name, mac } => {

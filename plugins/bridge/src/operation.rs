@@ -131,10 +131,14 @@ pub enum Operation {
         /// The port.
         name: String,
     },
-    /// Wait until the container interface's addresses can be used.
+    /// Wait until IPv6 addresses can be used.
     AwaitAddresses {
-        /// The interface.
+        /// Where the link is.
+        place: Place,
+        /// The link.
         name: String,
+        /// The addresses.
+        addresses: Vec<IpNetwork>,
     },
     /// Tell the neighbours who has the container's addresses now.
     Announce {

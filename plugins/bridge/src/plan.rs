@@ -209,6 +209,8 @@ pub fn gateway_addresses(
             detection: DuplicateDetection::Skipped,
         });
     }
+    let added = wanted.iter().copied().filter(|gateway| !found.contains(gateway));
+    operations.extend(await_addresses(Place::Host, &link.name, added));
     if let (false, Some(mac)) = (operations.is_empty(), link.mac.filter(|mac| mac.is_assignable()))
     {
         operations.push(host_link(&link.name, HostLinkChange::KeepMac(mac)));
@@ -246,9 +248,8 @@ pub fn container(config: &BridgeConfig, result: &CniResult, ends: &Ends) -> Resu
         operations.push(Operation::AddRoute { link: name.clone(), route });
     }
     operations.push(Operation::AwaitPort { name: ends.host.clone() });
-    if has_ipv6 && config.detection == DuplicateDetection::AsSet {
-        operations.push(Operation::AwaitAddresses { name: name.clone() });
-    }
+    let addresses = result.ips.iter().map(|ip| ip.address);
+    operations.extend(await_addresses(Place::Container, name, addresses));
     Ok(operations)
 }
 
@@ -305,6 +306,17 @@ pub fn resolv_conf(paths: (PathBuf, PathBuf), marker: &str, dns: &Dns) -> Operat
     lines.push(String::new());
     let (path, unfinished) = paths;
     Operation::WriteResolvConf { path, unfinished, text: lines.join("\n") }
+}
+
+/// Waits for the IPv6 ones of `addresses`; IPv4 addresses are usable at once.
+fn await_addresses(
+    place: Place,
+    link: &str,
+    addresses: impl Iterator<Item = IpNetwork>,
+) -> Option<Operation> {
+    let addresses: Vec<IpNetwork> = addresses.filter(IpNetwork::is_ipv6).collect();
+    let name = link.to_owned();
+    (!addresses.is_empty()).then_some(Operation::AwaitAddresses { place, name, addresses })
 }
 
 fn host_link(name: &str, change: HostLinkChange) -> Operation {

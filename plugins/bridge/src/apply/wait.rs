@@ -5,19 +5,27 @@ use std::time::{Duration, Instant};
 use cni_common::error::{Code, Error, Result};
 use cni_common::sys::netlink::Group;
 use cni_common::sys::{Netlink, Netns};
+use ipnetwork::IpNetwork;
+
+/// How long a port may take to pass traffic. The kernel needs a few milliseconds; under heavy load
+/// its work queue lags.
+const PORT_DEADLINE: Duration = Duration::from_secs(10);
+/// How long duplicate address detection may take: one second at the kernel's defaults.
+const DETECTION_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Waits until the host link `name` can pass traffic.
-pub(super) fn for_port(netlink: &mut Netlink, name: &str, limit: Duration) -> Result<()> {
+pub(super) fn for_port(netlink: &mut Netlink, name: &str) -> Result<()> {
     if is_operational(netlink, name)? {
         return Ok(());
     }
-    let deadline = Instant::now() + limit;
+    let deadline = Instant::now() + PORT_DEADLINE;
     // Listen first, then look again: what changes in between is heard.
     let mut notifications = Netlink::open()?;
-    notifications.subscribe(Group::Link)?;
+    notifications.subscribe(&[Group::Link])?;
     while !is_operational(netlink, name)? {
         if notifications.notifications(deadline)?.is_none() {
-            let message = format!("bridge port {name:?} is not up after {} s", limit.as_secs());
+            let limit = PORT_DEADLINE.as_secs();
+            let message = format!("bridge port {name:?} is not up after {limit} s");
             return Err(Error::new(Code::Kernel, message));
         }
     }
@@ -31,33 +39,59 @@ fn is_operational(netlink: &mut Netlink, name: &str) -> Result<bool> {
     }
 }
 
-/// Waits until duplicate address detection is done with all addresses of the container's `name`.
-pub(super) fn for_addresses(netns: &Netns, name: &str, limit: Duration) -> Result<()> {
-    let deadline = Instant::now() + limit;
-    let sockets = || -> Result<(Netlink, Netlink)> {
+/// Waits until the IPv6 `addresses` of the link `name` can be used. `netlink` is a socket of the
+/// link's namespace, `netns` that namespace if it is not this one.
+///
+/// Also where duplicate address detection is skipped: the kernel joins the address's multicast
+/// group and routes to it a little later, in a work queue.
+pub(super) fn for_addresses(
+    netlink: &mut Netlink,
+    netns: Option<&Netns>,
+    name: &str,
+    addresses: &[IpNetwork],
+) -> Result<()> {
+    if are_usable(netlink, addresses)? {
+        return Ok(());
+    }
+    let deadline = Instant::now() + DETECTION_DEADLINE;
+    let listen = || -> Result<Netlink> {
         let mut notifications = Netlink::open()?;
-        notifications.subscribe(Group::Ipv6Address)?;
-        Ok((notifications, Netlink::open()?))
+        notifications.subscribe(&[Group::Ipv6Address, Group::Ipv6Route])?;
+        Ok(notifications)
     };
-    let (mut notifications, mut netlink) = netns.run(sockets)??;
+    let mut notifications = match netns {
+        Some(netns) => netns.run(listen)?,
+        None => listen(),
+    }?;
+    while !are_usable(netlink, addresses)? {
+        refuse_duplicates(netlink, name)?;
+        if notifications.notifications(deadline)?.is_none() {
+            let limit = DETECTION_DEADLINE.as_secs();
+            let message = format!("addresses of {name:?} are not usable after {limit} s");
+            return Err(Error::new(Code::Kernel, message));
+        }
+    }
+    Ok(())
+}
+
+fn are_usable(netlink: &mut Netlink, addresses: &[IpNetwork]) -> Result<bool> {
+    for address in addresses {
+        if !netlink.is_local(address.ip())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn refuse_duplicates(netlink: &mut Netlink, name: &str) -> Result<()> {
     let index = netlink.index_of(name)?;
-    loop {
-        let addresses = netlink.list_addresses(index)?;
-        if let Some(duplicate) = addresses.iter().find(|address| address.is_duplicate) {
+    let addresses = netlink.list_addresses(index)?;
+    match addresses.iter().find(|address| address.is_duplicate) {
+        None => Ok(()),
+        Some(duplicate) => {
             let message =
                 format!("address {} is in use on this network already", duplicate.address.ip());
-            return Err(Error::new(Code::Conflict, message));
-        }
-        let waits = |is_tentative: bool, is_link_local: bool| is_tentative && !is_link_local;
-        if !addresses.iter().any(|a| waits(a.is_tentative, a.is_link_local)) {
-            return Ok(());
-        }
-        if notifications.notifications(deadline)?.is_none() {
-            let message = format!(
-                "duplicate address detection on {name:?} is not done after {} s",
-                limit.as_secs()
-            );
-            return Err(Error::new(Code::Kernel, message));
+            Err(Error::new(Code::Conflict, message))
         }
     }
 }

@@ -92,8 +92,9 @@ fn layer3(operation: &Operation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "{}ip route add {}", inside(Place::Container), RouteText(link, route))
         }
         Operation::AwaitPort { name } => write!(f, "await {name} operationally up"),
-        Operation::AwaitAddresses { name } => {
-            write!(f, "{}await addresses of {name} usable", inside(Place::Container))
+        Operation::AwaitAddresses { place, name, addresses } => {
+            let addresses: Vec<String> = addresses.iter().map(|a| a.ip().to_string()).collect();
+            write!(f, "{}await {} of {name} usable", inside(*place), addresses.join(" "))
         }
         Operation::Announce { name, mac } => {
             write!(f, "{}ip link set {name} address {mac}", inside(Place::Container))
