@@ -12,6 +12,7 @@ use cni_common::sys::pair::{NewEnd, NewPair};
 use cni_common::sys::{Netlink, Netns, sysctl};
 use cni_common::types::VlanId;
 use cni_common::undo::Journal;
+use netlink_packet_route::link::InfoKind;
 use nix::errno::Errno;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
@@ -342,7 +343,14 @@ impl Machine {
                 }
             }
             SharedUndo::ChangeLink(name, back) => self.restore_host_link(&name, back),
-            SharedUndo::DisableForwarding(name) => sysctl::write(name, "0"),
+            SharedUndo::DisableForwarding(name) => {
+                // Another bridge's ADD may have found forwarding on, and count on it.
+                let bridges = self.host.list_links(InfoKind::Bridge, None)?;
+                match bridges.iter().all(|bridge| bridge.name == self.bridge) {
+                    true => sysctl::write(name, "0"),
+                    false => Ok(()),
+                }
+            }
         }
     }
 
