@@ -1,10 +1,12 @@
 //! One transaction that is content with what is there already.
 //!
-//! The usual case is tried without looking: if an element is there already, or a chain has another
-//! hook, the kernel refuses everything, and only then is it looked at what is in the way.
+//! Chains that are as they should be are left alone: writing one anew takes its former rules away,
+//! and whoever takes something away waits for the kernel to have let go of it, some 12 ms. For the
+//! rest the usual case is tried without looking: if an element is there already, or a chain has
+//! another hook, the kernel refuses everything, and only then is it looked at what is in the way.
 
 use cni_common::Result;
-use cni_common::nft::{BaseChain, Element, Operation, Set, Table, Value};
+use cni_common::nft::{BaseChain, Element, Operation, Rule, Set, Table, Value};
 use cni_common::sys::nft::Nft;
 
 use super::entry::{self, Entry};
@@ -12,7 +14,7 @@ use super::entry::{self, Entry};
 /// What is to be there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
-    /// Table, sets, chains, rules; written anew each time, which puts back what was flushed.
+    /// Table, sets, chains, rules; written anew if a chain is not as it should be.
     pub(super) base: Vec<Operation>,
     /// The attachment's elements.
     pub(super) elements: Vec<(Table, Set, Element)>,
@@ -22,6 +24,22 @@ impl Wanted {
     /// The transaction where nothing is in the way.
     pub(super) fn operations(&self) -> Vec<Operation> {
         self.replacing(&[])
+    }
+
+    /// The elements alone, where all else is there.
+    fn element_operations(&self) -> Vec<Operation> {
+        let create = |(table, set, element): &(Table, Set, Element)| {
+            Operation::CreateElement(*table, set.name.clone(), element.clone())
+        };
+        self.elements.iter().map(create).collect()
+    }
+
+    /// The rules that the chain of this name is to have.
+    fn rules<'a>(&'a self, chain: &'a str) -> impl Iterator<Item = &'a Rule> {
+        self.base.iter().filter_map(move |operation| match operation {
+            Operation::AddRule(_, name, rule) if name == chain => Some(rule),
+            _ => None,
+        })
     }
 
     fn replacing(&self, present: &[(&str, &[Value])]) -> Vec<Operation> {
@@ -44,7 +62,12 @@ pub(super) fn ensure(
     wanted: &Wanted,
     former: impl FnOnce(&mut Nft) -> Result<Vec<Entry>>,
 ) -> Result<()> {
-    // What refuses it is something that is there, or a kernel that can't do it: then the second
+    // Should the last DEL of the place take set and chain away in between, the set is missing and
+    // nothing of this is done.
+    if is_base_there(nft, wanted) && nft.commit(&wanted.element_operations(), None).is_ok() {
+        return Ok(());
+    }
+    // What refuses it is something that is there, or a kernel that can't do it: then the last
     // attempt tells so.
     if nft.commit(&wanted.operations(), None).is_ok() {
         return Ok(());
@@ -66,6 +89,25 @@ pub(super) fn ensure(
         operations.extend(misplaced_chains(nft, wanted)?);
         operations.extend(wanted.replacing(&present));
         Ok(operations)
+    })
+}
+
+/// Whether every chain has its hook and exactly its rules. What can't be seen is not there.
+fn is_base_there(nft: &mut Nft, wanted: &Wanted) -> bool {
+    wanted.base.iter().all(|operation| {
+        let Operation::AddChain(table, chain) = operation else { return true };
+        let has_hook = |nft: &mut Nft| {
+            let found = nft.find_chain(*table, &chain.name).ok().flatten();
+            found.is_some_and(|found| found.hook == hook(chain))
+        };
+        let has_rules = |nft: &mut Nft| {
+            let rules: Vec<&Rule> = wanted.rules(&chain.name).collect();
+            nft.list_rules(*table, &chain.name).is_ok_and(|found| {
+                found.len() == rules.len()
+                    && found.iter().zip(rules).all(|(found, rule)| found.does(rule))
+            })
+        };
+        has_hook(nft) && has_rules(nft)
     })
 }
 
