@@ -102,6 +102,22 @@ fn del_is_content_after_parts_were_taken_away_by_hand() {
     }
 }
 
+/// As a DEL leaves it that is killed between the elements and the chain that they leave unused.
+#[test]
+fn the_next_del_takes_what_a_killed_one_left_unused() {
+    let host = Host::new();
+    add(&Owner::of(5), &TWO);
+    for set in [
+        "map inet causeway attachments",
+        "set inet causeway masq/net/10.88.0.0/16",
+        "set inet causeway masq/net/fd88--/64",
+    ] {
+        run(&host, &format!("nft flush {set}"));
+    }
+    del(&Owner::of(5), &[]);
+    assert_eq!(ruleset(&host), "");
+}
+
 #[test]
 fn del_does_not_touch_who_got_the_address_since() {
     let host = Host::new();

@@ -36,12 +36,17 @@ pub(super) fn remove(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) 
 
     let mut entries: Vec<_> = known.iter().map(|address| entry(network, address)).collect();
     let found = entry::deletions(nft, &entries, own).with_context(doing)?.len();
-    if let Some(count) = registered(nft, subject).with_context(doing)? {
-        if found != count {
-            touched.extend(places(nft, network)?);
-            entries = owned(nft, subject, count).with_context(doing)?;
+    match registered(nft, subject).with_context(doing)? {
+        Some(count) => {
+            if found != count {
+                touched.extend(places(nft, network)?);
+                entries = owned(nft, subject, count).with_context(doing)?;
+            }
+            entries.push(registration(subject));
         }
-        entries.push(registration(subject));
+        // A DEL that was killed may have come to the elements and not to the chain that they leave
+        // unused.
+        None => touched.extend(places(nft, network).with_context(doing)?),
     }
     entry::remove(nft, &entries, own).with_context(doing)?;
     touched.iter().try_for_each(|place| remove_if_unused(nft, place))
