@@ -1,16 +1,16 @@
 //! GC's list of the attachments that still live.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde::Deserialize;
 
 use super::json::Object;
 use crate::error::{Code, Error, Result};
 
-/// The attachments of a network that live; whatever else is recorded of it is stale.
+/// The attachments of a network that live, by container; whatever else is recorded of it is stale.
 #[derive(Clone, Debug, Default)]
-pub struct ValidAttachments<'a>(HashSet<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct ValidAttachments<'a>(HashMap<Cow<'a, str>, Vec<Cow<'a, str>>>);
 
 /// The specification's key, and the one libcni sends besides.
 const KEYS: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
@@ -34,22 +34,28 @@ impl<'a> ValidAttachments<'a> {
             let fault = format!("{}: must be a list of {{containerID, ifname}}", list.path());
             Error::new(Code::InvalidConfig, fault).with_details(error.to_string())
         })?;
-        Ok(Self(entries.into_iter().map(|entry| (entry.container, entry.ifname)).collect()))
+        let mut containers: HashMap<_, Vec<_>> = HashMap::new();
+        for entry in entries {
+            containers.entry(entry.container).or_default().push(entry.ifname);
+        }
+        Ok(Self(containers))
     }
 
     /// Whether the attachment lives.
     pub fn contains(&self, container: &str, ifname: &str) -> bool {
-        self.0.contains(&(Cow::Borrowed(container), Cow::Borrowed(ifname)))
+        self.0.get(container).is_some_and(|names| names.iter().any(|name| name == ifname))
     }
 
     /// Whether the container lives with any interface.
     pub fn contains_container(&self, container: &str) -> bool {
-        self.0.iter().any(|(id, _)| id == container)
+        self.0.contains_key(container)
     }
 
     /// The attachments, as container ID and interface name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(container, ifname)| (container.as_ref(), ifname.as_ref()))
+        self.0.iter().flat_map(|(container, names)| {
+            names.iter().map(|name| (container.as_ref(), name.as_ref()))
+        })
     }
 }
 

@@ -21,8 +21,6 @@ pub struct LinkAddress {
     pub is_tentative: bool,
     /// Whether duplicate address detection found another holder.
     pub is_duplicate: bool,
-    /// Whether it is only for its own link.
-    pub is_link_local: bool,
 }
 
 /// Whether an IPv6 address is probed for another holder before it is used.
@@ -114,6 +112,5 @@ fn link_address(message: &AddressMessage) -> Option<LinkAddress> {
         address: IpNetwork::new(ip, message.header.prefix_len).ok()?,
         is_tentative: flags.contains(AddressFlags::Tentative),
         is_duplicate: flags.contains(AddressFlags::Dadfailed),
-        is_link_local: message.header.scope == AddressScope::Link,
     })
 }

@@ -81,33 +81,10 @@ impl Netlink {
     pub fn remove_port_vlans(&mut self, index: u32, range: VlanRange) -> Result<()> {
         self.change(RouteNetlinkMessage::DelLink(vlans(index, range)), 0)
     }
-
-    /// The VLANs of every port of the bridges here, by the port's index.
-    pub fn list_port_vlans(&mut self) -> Result<Vec<(u32, Vec<BridgeVlanInfo>)>> {
-        let mut request = LinkMessage::default();
-        request.header.interface_family = AddressFamily::Bridge;
-        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::Brvlan]));
-        let answers = self.dump(RouteNetlinkMessage::GetLink(request))?;
-        Ok(answers.into_iter().filter_map(port_vlans).collect())
-    }
 }
 
 fn aliased(name: &str, alias: &str) -> LinkMessageBuilder<LinkUnspec> {
     LinkMessageBuilder::<LinkUnspec>::new().name(name).alias(alias)
-}
-
-fn port_vlans(answer: RouteNetlinkMessage) -> Option<(u32, Vec<BridgeVlanInfo>)> {
-    let RouteNetlinkMessage::NewLink(message) = answer else { return None };
-    let mut found = Vec::new();
-    for attribute in message.attributes {
-        if let LinkAttribute::AfSpecBridge(specs) = attribute {
-            found.extend(specs.into_iter().filter_map(|spec| match spec {
-                AfSpecBridge::VlanInfo(info) => Some(info),
-                _ => None,
-            }));
-        }
-    }
-    Some((message.header.index, found))
 }
 
 fn vlans(index: u32, range: VlanRange) -> LinkMessage {

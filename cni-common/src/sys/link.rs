@@ -38,8 +38,6 @@ pub struct Link {
     pub is_operational: bool,
     /// Whether it was set to take every frame.
     pub is_promiscuous: bool,
-    /// Its `IFLA_LINK_NETNSID`, when its peer is in another namespace.
-    pub peer_netns_id: Option<i32>,
     /// Of a bridge: whether it filters VLANs.
     pub vlan_filtering: bool,
     /// Of a bridge's port: its flags.
@@ -178,7 +176,6 @@ impl Link {
             LinkAttribute::Mtu(mtu) => self.mtu = mtu,
             LinkAttribute::Controller(index) => self.master = Some(index),
             LinkAttribute::Link(index) => self.peer = Some(index),
-            LinkAttribute::LinkNetNsId(id) => self.peer_netns_id = Some(id),
             LinkAttribute::IfAlias(alias) => self.alias = alias,
             LinkAttribute::OperState(state) => self.is_operational = state == State::Up,
             LinkAttribute::LinkInfo(infos) => {

@@ -70,8 +70,11 @@ impl Made {
     fn take_back(&mut self) -> Vec<Error> {
         let mut failures = self.machine.take_back();
         if self.expected.any() {
-            let again = || self.rules.remove(self.expected, &Known::default());
-            failures.extend(if again().is_empty() { Vec::new() } else { again() });
+            let remove = || self.rules.remove(self.expected, &Known::default());
+            // What fails is tried once more: its trouble may have passed.
+            if !remove().is_empty() {
+                failures.extend(remove());
+            }
         }
         let released = |ipam: &Delegate| ipam.run("DEL").or_else(|_first| ipam.run("DEL"));
         failures.extend(self.ipam.as_ref().and_then(|ipam| released(ipam).err()));

@@ -30,10 +30,7 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     checking.routes(&container)?;
     let rules = Rules::of(&request.attachment);
     rules.check(&checking.config, container.mac, &checking.result)?;
-    match config::ipam_delegate(&request.request)? {
-        Some(ipam) => ipam.run("CHECK"),
-        None => Ok(()),
-    }
+    config::run_ipam(&request.request, "CHECK")
 }
 
 struct Checking<'a> {

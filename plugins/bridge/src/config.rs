@@ -145,6 +145,12 @@ pub fn ipam_delegate(request: &Request<'_>) -> Result<Option<Delegate>> {
     }
 }
 
+/// Runs the IPAM plugin of a request, if there is one to be run, for a command that answers with
+/// nothing.
+pub fn run_ipam(request: &Request<'_>, command: &str) -> Result<()> {
+    ipam_delegate(request)?.map_or(Ok(()), |ipam| ipam.run(command))
+}
+
 fn bridge_name(keys: &Object<'_>) -> Result<IfName> {
     let name = keys.nonempty("bridge")?.unwrap_or_else(|| DEFAULT_BRIDGE.to_owned());
     name.parse::<IfName>()

@@ -31,16 +31,9 @@ pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     failures.extend(Rules::of(&request.attachment).remove(expected, &known));
     // With the interface or its rules still there the address is in use: it stays held until a DEL succeeds.
     if failures.is_empty() {
-        failures.extend(release(request).err());
+        failures.extend(config::run_ipam(&request.request, "DEL").err());
     }
     Error::join(failures).map_or(Ok(()), Err)
-}
-
-fn release(request: &AttachmentRequest<'_>) -> Result<()> {
-    match config::ipam_delegate(&request.request)? {
-        Some(ipam) => ipam.run("DEL"),
-        None => Ok(()),
-    }
 }
 
 /// Removes the pair by the name of its host end, which needs no namespace; a pair that somebody

@@ -21,11 +21,7 @@ pub fn gc(request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
     failures.extend(remove_stale_resolv_confs(network, valid).err());
     failures.extend(rules::gc(request, valid));
     if failures.is_empty() {
-        let ipam = config::ipam_delegate(request).and_then(|ipam| match ipam {
-            Some(ipam) => ipam.run("GC"),
-            None => Ok(()),
-        });
-        failures.extend(ipam.err());
+        failures.extend(config::run_ipam(request, "GC").err());
     }
     Error::join(failures).map_or(Ok(()), Err)
 }

@@ -50,9 +50,6 @@ impl Plugin for Bridge {
     }
 
     fn status(&self, request: &Request<'_>) -> Result<()> {
-        match config::ipam_delegate(request)? {
-            Some(ipam) => ipam.run("STATUS"),
-            None => Ok(()),
-        }
+        config::run_ipam(request, "STATUS")
     }
 }
