@@ -7,6 +7,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # An ordinary user's PATH on Debian lacks the folders that ip and nft are in.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
+# The executables of the suite.
+# shellcheck disable=SC2034 # the scripts'
+plugins=(bridge host-local loopback)
+
 say() { printf '%s\n' "$@"; }
 fail() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2

@@ -42,6 +42,7 @@ pub fn start(config: Option<&Object<'_>>) {
 /// Writes one line if logging is on; `line` is not computed otherwise.
 pub fn debug<D: Display>(line: impl FnOnce() -> D) {
     let Some(Some(sink)) = SINK.get() else { return };
+    // scripts/install knows this suite's executables by the first of these words.
     let text = format!("causeway[{}]: {}\n", std::process::id(), line());
     // A diagnostic that can't be written is lost; there is nowhere to say so.
     match sink {
