@@ -80,3 +80,19 @@ own_network() {
         "(sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0)"
     unshare --user --map-root-user --net --mount -- "$@"
 }
+
+# print_totals LOG: what cargo test's output adds up to, and which tests could not run.
+print_totals() {
+    if [ -s "$CAUSEWAY_NOT_RUN" ]; then
+        say "" "Not run on this machine:"
+        sort -u "$CAUSEWAY_NOT_RUN" | sed 's/^not run: /  /'
+    fi
+    say ""
+    awk -v not_run="$(sort -u "$CAUSEWAY_NOT_RUN" | wc -l)" '
+        /^test result:/ { passed += $4; failed += $6; programs++ }
+        END {
+            printf "%d test programs; of the tests that passed, %d could not run\n", programs, not_run
+            printf "%d passed, %d failed\n", passed, failed
+            exit programs == 0
+        }' "$1"
+}
