@@ -64,6 +64,11 @@ impl Container {
         Background::start(&mut host::entered(&self.path, words.as_ref()))
     }
 
+    /// Does something on a thread that has entered the namespace: what it opens there stays there.
+    pub fn inside<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        namespace::inside(&self.path, act)
+    }
+
     /// Whether one echo request to `address` is answered within two seconds.
     pub fn pings(&self, address: &str) -> bool {
         self.finish(["ping", "-n", "-c", "1", "-W", "2", address]).status == Some(0)

@@ -3,6 +3,9 @@
 use std::env;
 use std::path::PathBuf;
 
+/// Where the distribution's package puts the reference plugins.
+pub const REFERENCE_DIR: &str = "/usr/lib/cni";
+
 /// The folder of the executables: `CNI_BIN_DIR` if that is set (another suite's, or release
 /// builds), else where cargo put those of this build.
 pub fn bin_dir() -> PathBuf {

@@ -3,6 +3,7 @@
 //! - [`Host`]: makes the calling test thread a host of its own (network and mount namespace).
 //! - [`Container`], [`Outside`]: further network namespaces of that host.
 //! - [`Call`], [`Answer`]: one run of a plugin's executable, environment and stdin said in full.
+//! - [`runtime`]: a small container runtime, which calls chains of plugins as libcni does.
 //! - [`executable`], [`example`], [`bin_dir`]: where the executables are.
 //! - [`golden`]: a text compared with a file of `testdata/`.
 //! - [`feature`], [`not_run`]: what this kernel lacks, and the tests that could not run for it.
@@ -26,10 +27,11 @@ pub mod golden;
 mod host;
 mod namespace;
 mod process;
+pub mod runtime;
 
 pub use call::{Answer, Call};
 pub use container::{Container, Outside};
-pub use executable::{bin_dir, example, executable};
+pub use executable::{REFERENCE_DIR, bin_dir, example, executable};
 pub use feature::not_run;
 pub use host::Host;
 pub use process::{Background, Finished};

@@ -6,7 +6,7 @@ use std::thread;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 /// The calling thread's own network namespace. (`/proc/self` would be the main thread's.)
 pub(crate) const OWN: &str = "/proc/thread-self/ns/net";
@@ -41,11 +41,26 @@ pub(crate) fn leave(flags: CloneFlags) {
 ///
 /// The mounts stay those of the caller.
 pub(crate) fn inside_new<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let entered = || {
+    on_a_thread(|| {
         leave(CloneFlags::CLONE_NEWNET);
         work()
-    };
-    thread::scope(|scope| match scope.spawn(entered).join() {
+    })
+}
+
+/// Runs `work` on a short-lived thread that has entered the network namespace at `path`.
+pub(crate) fn inside<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> T {
+    on_a_thread(|| {
+        let shown = path.display();
+        let file = fs::File::open(path).unwrap_or_else(|error| panic!("open {shown}: {error}"));
+        setns(file, CloneFlags::CLONE_NEWNET)
+            .unwrap_or_else(|errno| panic!("enter {shown}: {errno}"));
+        work()
+    })
+}
+
+/// Runs `work` on a thread of its own; a panic there is one here.
+fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| match scope.spawn(work).join() {
         Ok(value) => value,
         Err(panicked) => std::panic::resume_unwind(panicked),
     })

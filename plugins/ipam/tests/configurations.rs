@@ -1,4 +1,5 @@
-//! Configurations out of `testdata/host-local`: those that runtimes send, and one for every fault.
+//! Configurations: those that runtimes send, out of `testdata/callers`, and out of
+//! `testdata/host-local` one for every fault.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -8,7 +9,26 @@ use std::fs;
 
 use pool::Pool;
 use serde_json::{Value, json};
+use testsupport::runtime::NetworkList;
 use testsupport::{Call, golden};
+
+/// The network lists of `testdata/callers` that have an `ipam`, with the first addresses they give.
+const CALLERS: [(&str, &[&str]); 14] = [
+    ("containerd.conflist", &["10.88.0.2/16", "2001:4860:4860::2/64"]),
+    ("cri-o.conflist", &["10.85.0.2/16", "1100:200::2/24"]),
+    ("cri-o-ipv4.conflist", &["10.85.0.2/16"]),
+    ("flannel.conflist", &["10.244.1.2/24"]),
+    ("k3s.conflist", &["10.42.0.2/24"]),
+    ("kubenet.conf", &["10.180.13.2/24"]),
+    ("nerdctl.conflist", &["10.4.0.2/24"]),
+    ("nerdctl-internal.conflist", &["10.4.2.2/24"]),
+    ("nerdctl-ipv6.conflist", &["10.4.1.16/24", "fd00:4:1::2/64"]),
+    ("nomad.conflist", &["172.26.64.2/20"]),
+    ("nomad-1.8.conflist", &["172.26.64.2/20"]),
+    ("podman-1.conflist", &["10.88.0.2/16"]),
+    ("podman-3.conflist", &["10.88.0.2/16"]),
+    ("podman-4.conflist", &["10.89.0.2/24", "fd5d:1::2/64"]),
+];
 
 /// Every file of a folder of `testdata/host-local`, with its name.
 fn fixtures(folder: &str) -> Vec<(String, Value)> {
@@ -23,6 +43,23 @@ fn fixtures(folder: &str) -> Vec<(String, Value)> {
         .collect();
     fixtures.sort_by(|one, other| one.0.cmp(&other.0));
     fixtures
+}
+
+/// What runtimes send, as fixtures: their own lists, and what a person may write.
+fn sent() -> Vec<(String, Value)> {
+    let folder = fs::read_dir(golden::path("testdata/callers")).unwrap();
+    let lists = folder.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
+        name.contains(".conf") && name != "go-cni-loopback.conflist"
+    });
+    assert_eq!(lists.count(), CALLERS.len(), "every list is tried");
+    let caller = |(file, ips): (&str, &[&str])| {
+        let list = NetworkList::read(golden::path(&format!("testdata/callers/{file}")));
+        let plugin = list.plugins().iter().find(|plugin| plugin.has("ipam")).unwrap();
+        let config = list.derived_with(plugin, json!({}));
+        (file.to_owned(), json!({ "ips": ips, "config": config }))
+    };
+    CALLERS.into_iter().map(caller).chain(fixtures("conf")).collect()
 }
 
 /// The `ipam` object, by whatever case its key is written in.
@@ -57,9 +94,7 @@ fn every_fault_has_its_code_and_words_and_leaves_nothing() {
 
 #[test]
 fn what_runtimes_send_is_served() {
-    let fixtures = fixtures("conf");
-    assert!(fixtures.len() >= 9);
-    for (name, fixture) in fixtures {
+    for (name, fixture) in sent() {
         let pool = Pool::small();
         let mut config = fixture["config"].clone();
         ipam(&mut config).unwrap()["dataDir"] = pool.data_dir().to_str().unwrap().into();
@@ -101,7 +136,7 @@ fn the_result_has_the_form_of_every_version() {
 
 #[test]
 fn the_reference_answers_the_same() {
-    for (name, fixture) in fixtures("conf") {
+    for (name, fixture) in sent() {
         let answer = |program: std::path::PathBuf| {
             let pool = Pool::small();
             let mut config = fixture["config"].clone();

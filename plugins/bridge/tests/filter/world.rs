@@ -1,6 +1,5 @@
 //! A host with a bridge, containers on it, and probes that tell from where a packet came.
 
-use std::fs::File;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +8,6 @@ use causeway_bridge::filter::Subject;
 use cni_common::spec::{Object, ValidAttachments};
 use cni_common::types::Attachment;
 use ipnetwork::IpNetwork;
-use nix::sched::{CloneFlags, setns};
 use testsupport::{Container, Host, Outside};
 
 /// How long a packet may take; one that must not arrive is waited for only as long as `NEVER`.
@@ -128,17 +126,6 @@ pub(crate) fn with_valid<T>(
     act(&ValidAttachments::parse(&Object::parse(&text, "config").unwrap()).unwrap())
 }
 
-/// Does something in the namespace of a container.
-pub(crate) fn inside<T: Send>(container: &Container, act: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let entered = || {
-            setns(File::open(container.path()).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
-            act()
-        };
-        scope.spawn(entered).join().unwrap()
-    })
-}
-
 /// A fresh port for every probe: the translation of a known connection would be remembered.
 pub(crate) fn fresh_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(7000);
@@ -164,14 +151,14 @@ impl Probe<'_> {
         let port = fresh_port();
         let any = SocketAddr::new(unspecified(self.destination).ip(), port);
         let listen = || UdpSocket::bind(any).unwrap();
-        let receiver = self.to.map_or_else(listen, |there| inside(there, listen));
+        let receiver = self.to.map_or_else(listen, |there| there.inside(listen));
         join(&receiver, self.destination, self.to.is_some());
         receiver.set_read_timeout(Some(EVERY)).unwrap();
         let local = self
             .source
             .map_or_else(|| unspecified(self.destination), |source| SocketAddr::new(source, 0));
         let open = || UdpSocket::bind(local).unwrap();
-        let sender = self.from.map_or_else(open, |here| inside(here, open));
+        let sender = self.from.map_or_else(open, |here| here.inside(open));
         sender.set_multicast_ttl_v4(8).ok();
         // Again and again: routes and neighbours of fresh interfaces take a moment.
         let started = Instant::now();

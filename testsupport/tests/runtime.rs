@@ -1,0 +1,241 @@
+//! The small runtime: what plugins get from it, in which order. The plugins are stand-ins, scripts
+//! that note their calls.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use testsupport::runtime::{Attachment, NetworkList, Runtime};
+use testsupport::{Host, golden};
+
+/// Notes its call, and fails if there is a file `<name>.<command>`, which is then its answer.
+const STAND_IN: &str = r#"#!/bin/sh
+dir=${0%/*}
+name=${0##*/}
+{
+    echo "$CNI_COMMAND $name"
+    for variable in CONTAINERID NETNS IFNAME ARGS PATH; do
+        eval "echo \"    $variable=\$CNI_$variable\""
+    done
+    cat
+    echo
+} >> "$dir/../calls"
+if [ -e "$dir/../$name.$CNI_COMMAND" ]; then
+    cat "$dir/../$name.$CNI_COMMAND"
+    exit 1
+fi
+case $CNI_COMMAND in
+ADD) echo '{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.2/24"}],"said":"'"$name"'"}' ;;
+VERSION) echo '{"cniVersion":"1.1.0","supportedVersions":["0.3.1","0.4.0","1.0.0"]}' ;;
+esac
+"#;
+
+struct Bench {
+    // Holds the namespaces with the folder.
+    _host: Host,
+    dir: PathBuf,
+    runtime: Runtime,
+}
+
+impl Bench {
+    /// Stand-ins `first` and `second`, each in a folder of its own.
+    fn new() -> Self {
+        let host = Host::new();
+        let dir = host.temp_dir().to_owned();
+        let folders = ["first", "second"].map(|name| {
+            let folder = dir.join(format!("of-{name}"));
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(name), STAND_IN).unwrap();
+            fs::set_permissions(folder.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+            folder
+        });
+        let runtime = Runtime::new(folders, dir.join("cache"));
+        Self { _host: host, dir, runtime }
+    }
+
+    /// From now on this plugin fails with this answer.
+    fn breaks(&self, call: &str, answer: &Value) {
+        fs::write(self.dir.join(call), answer.to_string()).unwrap();
+    }
+
+    /// The calls since the last time, stdin in lines.
+    fn calls(&self) -> String {
+        let path = self.dir.join("calls");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        fs::remove_file(&path).ok();
+        let mut shown = String::new();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            match serde_json::from_str::<Value>(line) {
+                Ok(value) => writeln!(shown, "{value:#}").unwrap(),
+                Err(_) => writeln!(shown, "{line}").unwrap(),
+            }
+        }
+        shown
+    }
+
+    /// The first line of each call.
+    fn order(&self) -> Vec<String> {
+        let calls = self.calls();
+        let titles =
+            calls.lines().filter(|line| line.ends_with(" first") || line.ends_with(" second"));
+        titles.map(str::to_owned).collect()
+    }
+
+    #[track_caller]
+    fn assert_calls(&self, name: &str) {
+        golden::assert_matches(&format!("testdata/runtime/{name}.txt"), &self.calls());
+    }
+}
+
+fn list(version: &str) -> NetworkList {
+    NetworkList::new(json!({
+        "cniVersion": version,
+        "name": "net",
+        "plugins": [
+            {"type": "first", "capabilities": {"mac": true, "portMappings": false}, "mtu": 1400},
+            {"type": "second", "capabilities": {"portMappings": true, "bandwidth": true}},
+        ],
+    }))
+}
+
+fn attachment(id: &str) -> Attachment {
+    Attachment::of(id, Path::new("/run/netns/x"))
+        .args("IgnoreUnknown=1;K8S_POD_NAME=p")
+        .capabilities(
+            &json!({"mac": "02:00:00:00:00:07", "portMappings": [{"HostPort": 8080}], "dns": {}}),
+        )
+}
+
+#[test]
+fn what_plugins_get_for_add_check_and_del() {
+    let bench = Bench::new();
+    let (list, attachment) = (list("1.0.0"), attachment("c1"));
+    let result = bench.runtime.add(&list, &attachment).unwrap();
+    assert_eq!(result["said"], "second", "the last one's result is the chain's");
+    bench.assert_calls("add");
+    bench.runtime.check(&list, &attachment).unwrap();
+    bench.assert_calls("check");
+    bench.runtime.del(&list, &attachment).unwrap();
+    bench.assert_calls("del");
+    bench.runtime.del(&list, &attachment.without_netns()).unwrap();
+    bench.assert_calls("del-again");
+}
+
+#[test]
+fn gc_deletes_what_is_stale_and_known_and_names_what_lives() {
+    let bench = Bench::new();
+    let list = list("1.1.0");
+    let [lives, stale] = ["lives", "stale"].map(|id| attachment(id).capabilities(&json!({})));
+    for one in [&lives, &stale] {
+        bench.runtime.add(&list, one).unwrap();
+    }
+    bench.calls();
+    bench.runtime.gc(&list, &[lives]).unwrap();
+    bench.assert_calls("gc");
+    assert_eq!(bench.runtime.cache().attachments("net").len(), 1);
+}
+
+#[test]
+fn gc_below_1_1_0_only_deletes_what_is_known() {
+    let bench = Bench::new();
+    let list = list("1.0.0");
+    bench.runtime.add(&list, &attachment("stale")).unwrap();
+    bench.order();
+    bench.runtime.gc(&list, &[]).unwrap();
+    assert_eq!(bench.order(), ["DEL second", "DEL first"]);
+}
+
+#[test]
+fn status_is_asked_of_all_from_1_1_0_on() {
+    let bench = Bench::new();
+    bench.runtime.status(&list("1.0.0")).unwrap();
+    assert_eq!(bench.calls(), "");
+    bench.runtime.status(&list("1.1.0")).unwrap();
+    bench.assert_calls("status");
+}
+
+#[test]
+fn every_plugin_must_offer_the_lists_version() {
+    let bench = Bench::new();
+    bench.runtime.validate(&list("1.0.0")).unwrap();
+    bench.assert_calls("version");
+    let failure = bench.runtime.validate(&list("1.1.0")).unwrap_err().to_string();
+    assert!(failure.contains("first offers"), "{failure}");
+}
+
+#[test]
+fn del_below_0_4_0_gets_no_result() {
+    let bench = Bench::new();
+    let (list, attachment) = (list("0.3.1"), attachment("c1"));
+    bench.runtime.add(&list, &attachment).unwrap();
+    bench.calls();
+    bench.runtime.del(&list, &attachment).unwrap();
+    let calls = bench.calls();
+    assert!(calls.contains("DEL first") && !calls.contains("prevResult"), "{calls}");
+    assert!(bench.runtime.check(&list, &attachment).is_err());
+}
+
+#[test]
+fn a_failed_add_shows_the_error_stops_there_and_is_not_known() {
+    let bench = Bench::new();
+    let (list, attachment) = (list("1.0.0"), attachment("c1"));
+    let error = json!({"cniVersion": "1.0.0", "code": 11, "msg": "not now", "details": "why"});
+    bench.breaks("first.ADD", &error);
+    let failure = bench.runtime.add(&list, &attachment).unwrap_err();
+    assert_eq!(bench.order(), ["ADD first"]);
+    assert_eq!((failure.plugin(), failure.object()), (Some("first"), error.clone()));
+    let shown = failure.to_string();
+    assert!(shown.contains(&error.to_string()) && shown.contains("\"mtu\":1400"), "{shown}");
+    assert!(bench.runtime.cache().attachments("net").is_empty());
+}
+
+#[test]
+fn a_del_that_fails_stops_there_and_stays_known() {
+    let bench = Bench::new();
+    let (list, attachment) = (list("1.0.0"), attachment("c1"));
+    bench.runtime.add(&list, &attachment).unwrap();
+    bench.order();
+    bench.breaks("second.DEL", &json!({"code": 5, "msg": "broken"}));
+    let failure = bench.runtime.del(&list, &attachment).unwrap_err();
+    assert_eq!(failure.plugin(), Some("second"));
+    assert_eq!(bench.order(), ["DEL second"]);
+    assert_eq!(bench.runtime.cache().attachments("net").len(), 1);
+}
+
+#[test]
+fn a_corrupt_cache_is_a_del_without_a_result() {
+    let bench = Bench::new();
+    let (list, attachment) = (list("1.0.0"), attachment("c1"));
+    bench.runtime.add(&list, &attachment).unwrap();
+    bench.calls();
+    fs::write(bench.runtime.cache().file("net", &attachment), "{").unwrap();
+    bench.runtime.del(&list, &attachment).unwrap();
+    let calls = bench.calls();
+    assert!(calls.contains("DEL first") && !calls.contains("prevResult"), "{calls}");
+}
+
+#[test]
+fn lists_may_forbid_check_and_gc() {
+    let bench = Bench::new();
+    let mut object = list("1.1.0").to_json();
+    object["disableCheck"] = json!(true);
+    object["disableGC"] = json!("true");
+    let list = NetworkList::new(object);
+    bench.runtime.add(&list, &attachment("c1")).unwrap();
+    bench.calls();
+    bench.runtime.check(&list, &attachment("c1")).unwrap();
+    bench.runtime.gc(&list, &[]).unwrap();
+    assert_eq!(bench.calls(), "");
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_said() {
+    let bench = Bench::new();
+    let list = NetworkList::new(json!({"name": "net", "plugins": [{"type": "third"}]}));
+    let failure = bench.runtime.add(&list, &attachment("c1")).unwrap_err().to_string();
+    assert!(failure.contains("failed to find plugin \"third\""), "{failure}");
+}

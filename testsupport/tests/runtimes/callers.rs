@@ -1,0 +1,337 @@
+//! The default network lists of the runtimes, each from ADD to the last DEL, with what that runtime
+//! says besides.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+use testsupport::Container;
+use testsupport::Outside;
+use testsupport::runtime::{Attachment, NetworkList};
+
+use crate::node::{Node, Pod, assert_lead, expect, list, reaches};
+use crate::traces;
+
+/// Whose manner of calling it is.
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    /// go-cni under the CRI: capitalised keys, `lo` at the same time.
+    Containerd,
+    CriO,
+    Podman,
+    /// go-cni again, and DEL always without the namespace.
+    Nerdctl,
+    Nomad,
+    /// Nothing but the network.
+    Kubelet,
+}
+
+/// How the neighbour outside is reached.
+#[derive(PartialEq)]
+enum Outwards {
+    /// It knows no way back: only what is masqueraded gets an answer.
+    Masqueraded,
+    /// It knows the way to this subnet.
+    Routed(&'static str),
+    /// Not at all.
+    Closed,
+}
+
+struct Caller {
+    list: NetworkList,
+    manner: Manner,
+    outwards: Outwards,
+    /// An IPv4 address to ask for, but for its last digit.
+    asks_for: Option<&'static str>,
+}
+
+impl Caller {
+    fn new(file: &str, manner: Manner) -> Self {
+        Self { list: list(file), manner, outwards: Outwards::Masqueraded, asks_for: None }
+    }
+
+    /// What this runtime says of its `number`th container.
+    fn attachment(&self, container: &Container, number: usize) -> Attachment {
+        // As long as those that runtimes make.
+        let id = format!("{:0<64}", container.name());
+        let attachment = Attachment::of(&id, container.path());
+        let port = 8080 + number;
+        let capital =
+            json!([{"HostPort": port, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""}]);
+        let mut lower = json!([{"hostPort": port, "containerPort": 80, "protocol": "tcp"}]);
+        match self.manner {
+            Manner::Containerd => attachment
+                .args(&format!(
+                    "K8S_POD_UID=u{number};IgnoreUnknown=1;K8S_POD_INFRA_CONTAINER_ID={id};\
+                     K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod{number}"
+                ))
+                .capabilities(&json!({
+                    "portMappings": capital,
+                    "bandwidth": {"IngressRate": 800_000_000, "IngressBurst": 4_294_967_295_u64,
+                        "EgressRate": 800_000_000, "EgressBurst": 4_294_967_295_u64},
+                    "dns": {"Servers": ["10.96.0.10"], "Searches": ["svc"], "Options": []},
+                    "cgroupPath": "/kubepods/pod1",
+                    "io.kubernetes.cri.pod-annotations": {},
+                })),
+            Manner::CriO => {
+                lower[0]["hostIP"] = "".into();
+                let args =
+                    format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod{number}");
+                attachment.args(&args).capabilities(&json!({"portMappings": lower, "ipRanges": []}))
+            }
+            Manner::Podman => {
+                let mut args =
+                    format!("K8S_POD_NAMESPACE=n{number};IgnoreUnknown=1;K8S_POD_NAME=n{number}");
+                if let Some(address) = self.asks_for {
+                    args = format!("MAC={};{args};IP={address}{number}", mac(number));
+                }
+                let aliases = json!({self.list.name(): [format!("n{number}")]});
+                attachment
+                    .args(&args)
+                    .capabilities(&json!({"portMappings": lower, "aliases": aliases}))
+            }
+            Manner::Nerdctl => attachment
+                .args("NERDCTL_CNI_DHCP_HOSTNAME=h;IgnoreUnknown=1")
+                .capabilities(&json!({"portMappings": capital})),
+            Manner::Nomad => attachment
+                .args(&format!("NOMAD_REGION=global;IgnoreUnknown=true;NOMAD_ALLOC_ID={id}"))
+                .capabilities(&json!({"portMappings": capital})),
+            Manner::Kubelet => attachment,
+        }
+    }
+
+    /// ADD, together with `lo` where the runtime has both done at the same time.
+    fn start(&self, node: &Node, number: usize) -> Pod {
+        let container = node.host.container(&format!("pod{number}"));
+        let attachment = self.attachment(&container, number);
+        let lo = self.lo(&attachment);
+        let pod = std::thread::scope(|scope| {
+            let beside =
+                lo.map(|(list, lo)| scope.spawn(move || expect(node.runtime.add(&list, &lo))));
+            let pod = Pod::attach(container, attachment, &node.runtime, &self.list);
+            if let Some(beside) = beside {
+                beside.join().unwrap();
+            }
+            pod
+        });
+        if let Some(address) = self.asks_for {
+            assert_eq!(pod.addresses[0], format!("{address}{number}"));
+            let link = pod.container.run(["ip", "link", "show", "eth0"]);
+            assert!(link.contains(&mac(number)), "{link}");
+        }
+        pod
+    }
+
+    fn lo(&self, attachment: &Attachment) -> Option<(NetworkList, Attachment)> {
+        (self.manner == Manner::Containerd)
+            .then(|| (list("go-cni-loopback.conflist"), attachment.clone().ifname("lo")))
+    }
+
+    /// DEL as this runtime calls it when it stops a container, and twice more.
+    fn stop(&self, node: &Node, pod: &Pod) {
+        let first = match self.manner {
+            Manner::Nerdctl => pod.attachment.clone().without_netns(),
+            _ => pod.attachment.clone(),
+        };
+        let later = pod.attachment.clone().without_netns();
+        for attachment in [&first, &later, &later] {
+            expect(node.runtime.del(&self.list, attachment));
+            if let Some((list, lo)) = self.lo(attachment) {
+                expect(node.runtime.del(&list, &lo));
+            }
+        }
+    }
+
+    /// The namespace is gone and, where no chained plugin of the distribution depends on it, what
+    /// ADD answered too; then DEL.
+    fn stop_unprepared(&self, node: &Node, mut pod: Pod) {
+        pod.container.vanish();
+        // The distribution's firewall does nothing without a result.
+        if self.list.find("firewall").is_none() {
+            let file = node.runtime.cache().file(self.list.name(), &pod.attachment);
+            std::fs::remove_file(file).unwrap();
+        }
+        let attachment = pod.attachment.without_netns();
+        expect(node.runtime.del(&self.list, &attachment));
+        if let Some((list, lo)) = self.lo(&attachment) {
+            expect(node.runtime.del(&list, &lo));
+        }
+    }
+
+    /// All of it.
+    fn lives_and_leaves_nothing(&self) {
+        let node = Node::new();
+        expect(node.runtime.validate(&self.list));
+        if self.list.find("firewall").is_some() {
+            // The plugin opens what containers begin; what comes in by a host port is up to the host.
+            for iptables in ["iptables", "ip6tables"] {
+                node.run(&format!("{iptables} -P FORWARD DROP"));
+                node.run(&format!("{iptables} -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT"));
+            }
+        }
+        if let Outwards::Routed(subnet) = self.outwards {
+            node.outside.learn_route(subnet);
+        }
+        // What stays by design, bridge and shared chains, is made by this one.
+        let first = self.start(&node, 1);
+        self.stop(&node, &first);
+        let id = first.attachment.container_id.as_str();
+        let words: Vec<&str> =
+            first.addresses.iter().map(String::as_str).chain([id, "pod1"]).collect();
+        traces::assert_none_of(&words, &node.host, &node.runtime);
+        drop(first);
+
+        let before = traces::of_attachments(&node.host, &node.runtime);
+        let pods = [2, 3].map(|number| self.start(&node, number));
+        self.assert_connected(&node, &pods);
+        if self.list.at_least("0.4.0") {
+            for pod in &pods {
+                self.check(&node, pod);
+            }
+        }
+        let [one, other] = pods;
+        self.stop(&node, &one);
+        drop(one);
+        assert_eq!(traces::leases(&node.host).len(), other.addresses.len());
+        self.stop_unprepared(&node, other);
+        traces::assert_same(&before, &traces::of_attachments(&node.host, &node.runtime));
+    }
+
+    fn check(&self, node: &Node, pod: &Pod) {
+        let Err(failure) = node.runtime.check(&self.list, &pod.attachment) else { return };
+        // portmap 1.1.1 looks among the rules of IPv6 for those of IPv4, whatever bridge it follows.
+        let known = failure.plugin() == Some("portmap")
+            && failure.object()["msg"].to_string().contains("could not check ipv6 dnat");
+        assert!(known, "{failure}");
+        expect(node.runtime.check(&self.list.without("portmap"), &pod.attachment));
+    }
+
+    fn assert_connected(&self, node: &Node, pods: &[Pod; 2]) {
+        let [one, other] = pods;
+        one.assert_reaches(other);
+        other.assert_reaches(one);
+        if self.outwards == Outwards::Closed {
+            assert!(!one.container.pings(&Outside::ADDRESS.to_string()));
+            return;
+        }
+        one.assert_reaches_outside();
+        other.assert_reaches_outside();
+        if self.list.find("portmap").is_some() {
+            let uplink = |six| -> SocketAddr {
+                let text = if six {
+                    format!("[{}]:8082", Outside::HOST_6)
+                } else {
+                    format!("{}:8082", Outside::HOST)
+                };
+                text.parse().unwrap()
+            };
+            let addresses = one.addresses.iter().map(|address| uplink(address.contains(':')));
+            let addresses: Vec<_> = addresses.collect();
+            assert_lead(&node.outside, &addresses, &one.container, 80);
+        }
+        if self.manner == Manner::Containerd {
+            assert!(reaches(&one.container, "127.0.0.1"), "lo is up");
+        }
+    }
+}
+
+fn mac(number: usize) -> String {
+    format!("92:0a:bc:00:00:{number:02x}")
+}
+
+/// `list` in another version of the specification.
+fn in_version(list: &NetworkList, version: &str) -> NetworkList {
+    let mut object = list.to_json();
+    object["cniVersion"] = version.into();
+    NetworkList::new(object)
+}
+
+#[test]
+fn containerd() {
+    Caller::new("containerd.conflist", Manner::Containerd).lives_and_leaves_nothing();
+}
+
+#[test]
+fn containerd_in_0_4_0() {
+    let mut caller = Caller::new("containerd.conflist", Manner::Containerd);
+    caller.list = in_version(&caller.list, "0.4.0");
+    caller.lives_and_leaves_nothing();
+}
+
+#[test]
+fn cri_o() {
+    Caller::new("cri-o.conflist", Manner::CriO).lives_and_leaves_nothing();
+}
+
+#[test]
+fn cri_o_ipv4() {
+    Caller::new("cri-o-ipv4.conflist", Manner::CriO).lives_and_leaves_nothing();
+}
+
+#[test]
+fn nerdctl() {
+    Caller::new("nerdctl.conflist", Manner::Nerdctl).lives_and_leaves_nothing();
+}
+
+#[test]
+fn nerdctl_ipv6() {
+    Caller::new("nerdctl-ipv6.conflist", Manner::Nerdctl).lives_and_leaves_nothing();
+}
+
+#[test]
+fn nerdctl_internal() {
+    let mut caller = Caller::new("nerdctl-internal.conflist", Manner::Nerdctl);
+    caller.outwards = Outwards::Closed;
+    caller.lives_and_leaves_nothing();
+}
+
+#[test]
+fn podman_1() {
+    let mut caller = Caller::new("podman-1.conflist", Manner::Podman);
+    caller.asks_for = Some("10.88.0.7");
+    caller.lives_and_leaves_nothing();
+}
+
+#[test]
+fn podman_3() {
+    let mut caller = Caller::new("podman-3.conflist", Manner::Podman);
+    caller.asks_for = Some("10.88.0.7");
+    caller.lives_and_leaves_nothing();
+}
+
+#[test]
+fn podman_4() {
+    let mut caller = Caller::new("podman-4.conflist", Manner::Podman);
+    caller.asks_for = Some("10.89.0.7");
+    caller.lives_and_leaves_nothing();
+}
+
+#[test]
+fn nomad() {
+    Caller::new("nomad.conflist", Manner::Nomad).lives_and_leaves_nothing();
+}
+
+#[test]
+fn nomad_1_8() {
+    Caller::new("nomad-1.8.conflist", Manner::Nomad).lives_and_leaves_nothing();
+}
+
+#[test]
+fn flannel() {
+    let mut caller = Caller::new("flannel.conflist", Manner::Containerd);
+    caller.outwards = Outwards::Routed("10.244.1.0/24");
+    caller.lives_and_leaves_nothing();
+}
+
+#[test]
+fn k3s() {
+    let mut caller = Caller::new("k3s.conflist", Manner::Containerd);
+    caller.outwards = Outwards::Routed("10.42.0.0/24");
+    caller.lives_and_leaves_nothing();
+}
+
+#[test]
+fn kubenet() {
+    let mut caller = Caller::new("kubenet.conf", Manner::Kubelet);
+    caller.outwards = Outwards::Routed("10.180.13.0/24");
+    caller.lives_and_leaves_nothing();
+}

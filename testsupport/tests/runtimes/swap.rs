@@ -1,0 +1,140 @@
+//! Containers attached by one suite, detached by the other, while both serve one bridge and one pool.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::json;
+use testsupport::runtime::{NetworkList, Runtime};
+
+use crate::node::{Node, Pod, expect, list};
+use crate::traces;
+
+/// Every address family and everything the reference leaves in the packet filter.
+fn dual_stack(backend: Backend) -> NetworkList {
+    let mut object = list("containerd.conflist").to_json();
+    let bridge = &mut object["plugins"][0];
+    if let Backend::Iptables = backend {
+        // The distribution's reference knows no other, and does not know this key.
+        bridge["ipMasqBackend"] = json!("iptables");
+    }
+    NetworkList::new(object).without("portmap")
+}
+
+/// With what this suite masquerades; the distribution's reference always does so with iptables.
+#[derive(Clone, Copy)]
+enum Backend {
+    Nftables,
+    Iptables,
+}
+
+/// What both suites together leave by design is made before anything is compared.
+fn warmed_up(node: &Node, runtimes: &[&Runtime], list: &NetworkList) -> String {
+    for (number, runtime) in runtimes.iter().enumerate() {
+        let pod = Pod::start(node, &format!("first{number}"), runtime, list);
+        expect(runtime.del(list, &pod.attachment));
+    }
+    traces::of_attachments(&node.host, &node.runtime)
+}
+
+#[test]
+fn what_the_reference_attached_is_checked_and_detached_by_ours() {
+    for backend in [Backend::Nftables, Backend::Iptables] {
+        let (node, list) = (Node::new(), dual_stack(backend));
+        let (ours, reference) = (&node.runtime, &node.reference());
+        let before = warmed_up(&node, &[reference, ours], &list);
+        let [plain, mut late, mut gone, mut forgotten] = ["plain", "late", "gone", "forgotten"]
+            .map(|name| Pod::start(&node, name, reference, &list));
+        for pod in [&plain, &late, &gone, &forgotten] {
+            expect(ours.check(&list, &pod.attachment));
+        }
+        plain.assert_reaches(&late);
+        expect(ours.del(&list, &plain.attachment));
+        plain.assert_is_detached();
+        // nerdctl: without the namespace, which goes only then, and the reference's pair with it.
+        expect(ours.del(&list, &late.attachment.clone().without_netns()));
+        late.container.vanish();
+        gone.container.vanish();
+        expect(ours.del(&list, &gone.attachment.clone().without_netns()));
+        forgotten.container.vanish();
+        fs::remove_file(ours.cache().file(list.name(), &forgotten.attachment)).unwrap();
+        expect(ours.del(&list, &forgotten.attachment.clone().without_netns()));
+        traces::assert_same(&before, &traces::without_pairs(&node.host, ours));
+    }
+}
+
+#[test]
+fn what_ours_attached_is_checked_and_detached_by_the_reference() {
+    let (node, list) = (Node::new(), dual_stack(Backend::Iptables));
+    let (ours, reference) = (&node.runtime, &node.reference());
+    let before = warmed_up(&node, &[reference, ours], &list);
+    let [one, other] = ["one", "other"].map(|name| Pod::start(&node, name, ours, &list));
+    one.assert_reaches(&other);
+    for pod in [&one, &other] {
+        expect(reference.check(&list, &pod.attachment));
+        expect(reference.del(&list, &pod.attachment));
+    }
+    traces::assert_same(&before, &traces::of_attachments(&node.host, ours));
+}
+
+#[test]
+fn the_reference_leaves_our_nftables_elements_and_our_gc_takes_them() {
+    let (node, mut list) = (Node::new(), dual_stack(Backend::Nftables));
+    let (ours, reference) = (&node.runtime, &node.reference());
+    let before = warmed_up(&node, &[reference, ours], &list);
+    let pod = Pod::start(&node, "pod", ours, &list);
+    // Interface and address are gone before it misses a chain of its own in iptables; a runtime
+    // that tries again finds nothing more to do.
+    if let Err(failure) = reference.del(&list, &pod.attachment) {
+        assert!(failure.object()["msg"].to_string().contains("POSTROUTING"), "{failure}");
+    }
+    pod.assert_is_detached();
+    assert_eq!(traces::leases(&node.host), Vec::<String>::new());
+    expect(reference.del(&list, &pod.attachment));
+    let after = traces::of_attachments(&node.host, ours);
+    let (rest, left): (Vec<_>, Vec<_>) =
+        after.lines().partition(|line| !line.contains("containerd-net/pod/eth0"));
+    assert!(!left.is_empty(), "all of this test is for naught");
+    assert!(rest.iter().all(|line| !line.contains("pod")), "{rest:#?}");
+
+    let mut object = list.to_json();
+    object["cniVersion"] = "1.1.0".into();
+    list = NetworkList::new(object).without("portmap");
+    if let Err(failures) = ours.gc(&list, &[]) {
+        panic!("{failures:#?}");
+    }
+    traces::assert_same(&before, &traces::of_attachments(&node.host, ours));
+}
+
+#[test]
+fn both_serve_one_bridge_and_one_pool_at_the_same_time() {
+    let (node, list) = (Node::new(), dual_stack(Backend::Iptables));
+    let (ours, reference) = (&node.runtime, &node.reference());
+    let before = warmed_up(&node, &[reference, ours], &list);
+    let containers: Vec<_> =
+        (0..6).map(|number| node.host.container(&format!("pod{number}"))).collect();
+    let suite = |number: usize| if number.is_multiple_of(2) { ours } else { reference };
+    let list = &list;
+    let pods: Vec<Pod> = std::thread::scope(|scope| {
+        let start = |(number, container)| {
+            let runtime = suite(number);
+            let attachment = testsupport::runtime::Attachment::new(&container);
+            scope.spawn(move || Pod::attach(container, attachment, runtime, list))
+        };
+        let starting: Vec<_> = containers.into_iter().enumerate().map(start).collect();
+        starting.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let given: BTreeSet<&String> = pods.iter().flat_map(|pod| &pod.addresses).collect();
+    assert_eq!(given.len(), 12, "{given:?}");
+    for (number, pod) in pods.iter().enumerate() {
+        pod.assert_reaches(&pods[(number + 1) % pods.len()]);
+        pod.assert_reaches_outside();
+    }
+    // Each is detached by the suite that did not attach it.
+    std::thread::scope(|scope| {
+        for (number, pod) in pods.iter().enumerate() {
+            let runtime = suite(number + 1);
+            scope.spawn(move || expect(runtime.del(list, &pod.attachment)));
+        }
+    });
+    traces::assert_same(&before, &traces::of_attachments(&node.host, ours));
+}
