@@ -191,8 +191,8 @@ mod tests {
             {"type": "a", "capabilities": {"mac": true, "ips": false}},
             {"type": "b", "capabilities": {"bandwidth": true}},
         ]}));
-        let mut attachment = Attachment::default();
-        attachment.capability_args = json!({"mac": "m", "ips": ["i"]}).as_object().unwrap().clone();
+        let said = json!({"mac": "m", "ips": ["i"]});
+        let attachment = Attachment::default().capabilities(&said);
         let derived = |kind| list.derived(list.plugin(kind), None, &attachment);
         assert_eq!(derived("a")["runtimeConfig"], json!({"mac": "m"}));
         assert_eq!(derived("b").get("runtimeConfig"), None);
