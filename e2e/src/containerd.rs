@@ -94,6 +94,11 @@ impl<'a> Containerd<'a> {
         }
     }
 
+    /// Stops a pod, or gives the runtime's own words for why not.
+    pub fn try_stop(&self, pod: &Pod) -> Result<(), String> {
+        self.client.stop_pod_sandbox(&pod.id).map_err(|status| status.message().to_owned())
+    }
+
     fn fail(&self, message: &str) -> ! {
         panic!("containerd: {message}\n{}\n{}", plugins::failures(), log());
     }

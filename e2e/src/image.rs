@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::{Node, peer};
 
-/// Its name. It does nothing unless it is given a command.
-pub const NAME: &str = "localhost/peer:test";
+/// Its names. It does nothing unless it is given a command; the second is the one in the README.
+const NAMES: [&str; 2] = ["localhost/peer:test", "docker.io/library/busybox:latest"];
 
 /// Packs the image as an archive that `ctr images import` and `podman load` read.
 pub fn archive(node: &Node) -> PathBuf {
@@ -37,8 +37,7 @@ pub fn archive(node: &Node) -> PathBuf {
         "config": { "Entrypoint": [], "Cmd": ["/bin/peer", "wait"], "Env": ["PATH=/bin"] },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{digest}")] },
     });
-    let manifest =
-        json!([{ "Config": "config.json", "RepoTags": [NAME], "Layers": ["layer.tar"] }]);
+    let manifest = json!([{ "Config": "config.json", "RepoTags": NAMES, "Layers": ["layer.tar"] }]);
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
     fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
     fs::remove_dir_all(&root).unwrap();

@@ -4,7 +4,7 @@
 //!   and a neighbour outside.
 //! - [`plugins`]: the plugin folder, the two suites that can be in it, and every call made of it.
 //! - [`image`], [`peer`]: what runs in the containers, and the connections between them.
-//! - [`containerd`], [`cri`]: the runtime.
+//! - [`containerd`], [`cri`], [`podman`]: the runtimes.
 //! - [`remains`]: what is left when all containers are gone.
 //! - [`readme`]: the configurations and commands of the README, for the tests to use just those.
 //!
@@ -16,6 +16,7 @@ pub mod image;
 mod node;
 pub mod peer;
 pub mod plugins;
+pub mod podman;
 pub mod readme;
 pub mod remains;
 

@@ -33,6 +33,11 @@ impl Node {
         let host = Host::new();
         // Host shows /sys as its network namespace has it, without the control groups that runc needs.
         host.run(["umount", "/sys"]);
+        // crun refuses to work where both versions of them are; the second is of no use here.
+        let both = "/sys/fs/cgroup/unified";
+        if Path::new(both).is_dir() {
+            host.run(["umount", both]);
+        }
         for folder in ["/opt", "/var/lib", "/var/tmp"] {
             host.run(["mount", "-t", "tmpfs", "tmpfs", folder]);
         }
@@ -62,11 +67,17 @@ impl Node {
         fs::write(Path::new("/etc/cni/net.d").join(name), conflist).unwrap();
     }
 
-    /// Runs a command that must succeed; when it does not, the calls of plugins that failed are shown.
+    /// Runs a line as a shell does, which must succeed; when it does not, the calls of plugins that
+    /// failed are shown.
     pub fn must(&self, line: &str) -> String {
-        let finished = self.finish(words(line));
+        let finished = self.finish(["sh", "-c", line]);
         assert!(finished.status == Some(0), "{finished}\n{}", plugins::failures());
         String::from_utf8_lossy(&finished.stdout).into_owned()
+    }
+
+    /// Runs lines, each of which must succeed; their output.
+    pub fn run_lines(&self, lines: &str) -> String {
+        lines.lines().map(|line| self.must(line)).collect()
     }
 
     /// Waits until `look` finds something.

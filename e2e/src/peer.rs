@@ -62,10 +62,4 @@ impl Place<'_> {
         assert!(finished.status == Some(0), "from {self:?}: {finished}");
         String::from_utf8_lossy(&finished.stdout).trim().to_owned()
     }
-
-    /// Whether nobody answers at `address`, on `port`.
-    pub fn is_refused(self, node: &Node, address: &str, port: &str) -> bool {
-        let program = program();
-        self.finish(node, &[program.to_str().unwrap(), "ask", address, port]).status != Some(0)
-    }
 }
