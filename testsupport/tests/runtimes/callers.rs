@@ -13,7 +13,7 @@ use crate::traces;
 
 /// Whose manner of calling it is.
 #[derive(Clone, Copy, PartialEq)]
-enum Manner {
+pub(crate) enum Manner {
     /// go-cni under the CRI: capitalised keys, `lo` at the same time.
     Containerd,
     CriO,
@@ -27,26 +27,31 @@ enum Manner {
 
 /// How the neighbour outside is reached.
 #[derive(PartialEq)]
-enum Outwards {
+pub(crate) enum Outwards {
     /// It knows no way back: only what is masqueraded gets an answer.
     Masqueraded,
-    /// It knows the way to this subnet.
-    Routed(&'static str),
+    /// It knows the way to these subnets.
+    Routed(&'static [&'static str]),
     /// Not at all.
     Closed,
 }
 
-struct Caller {
+pub(crate) struct Caller {
     list: NetworkList,
     manner: Manner,
-    outwards: Outwards,
+    pub(crate) outwards: Outwards,
     /// An IPv4 address to ask for, but for its last digit.
-    asks_for: Option<&'static str>,
+    pub(crate) asks_for: Option<&'static str>,
 }
 
 impl Caller {
     fn new(file: &str, manner: Manner) -> Self {
-        Self { list: list(file), manner, outwards: Outwards::Masqueraded, asks_for: None }
+        Self::of(list(file), manner)
+    }
+
+    /// One that masquerades and asks for nothing.
+    pub(crate) fn of(list: NetworkList, manner: Manner) -> Self {
+        Self { list, manner, outwards: Outwards::Masqueraded, asks_for: None }
     }
 
     /// What this runtime says of its `number`th container.
@@ -158,7 +163,7 @@ impl Caller {
     }
 
     /// All of it.
-    fn lives_and_leaves_nothing(&self) {
+    pub(crate) fn lives_and_leaves_nothing(&self) {
         let node = Node::new();
         expect(node.runtime.validate(&self.list));
         if self.list.find("firewall").is_some() {
@@ -168,8 +173,10 @@ impl Caller {
                 node.run(&format!("{iptables} -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT"));
             }
         }
-        if let Outwards::Routed(subnet) = self.outwards {
-            node.outside.learn_route(subnet);
+        if let Outwards::Routed(subnets) = self.outwards {
+            for subnet in subnets {
+                node.outside.learn_route(subnet);
+            }
         }
         // What stays by design, bridge and shared chains, is made by this one.
         let first = self.start(&node, 1);
@@ -318,20 +325,20 @@ fn nomad_1_8() {
 #[test]
 fn flannel() {
     let mut caller = Caller::new("flannel.conflist", Manner::Containerd);
-    caller.outwards = Outwards::Routed("10.244.1.0/24");
+    caller.outwards = Outwards::Routed(&["10.244.1.0/24"]);
     caller.lives_and_leaves_nothing();
 }
 
 #[test]
 fn k3s() {
     let mut caller = Caller::new("k3s.conflist", Manner::Containerd);
-    caller.outwards = Outwards::Routed("10.42.0.0/24");
+    caller.outwards = Outwards::Routed(&["10.42.0.0/24"]);
     caller.lives_and_leaves_nothing();
 }
 
 #[test]
 fn kubenet() {
     let mut caller = Caller::new("kubenet.conf", Manner::Kubelet);
-    caller.outwards = Outwards::Routed("10.180.13.0/24");
+    caller.outwards = Outwards::Routed(&["10.180.13.0/24"]);
     caller.lives_and_leaves_nothing();
 }

@@ -6,13 +6,18 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
 mod callers;
+mod examples;
 mod habits;
+mod installer;
+mod machines;
 mod node;
 mod swap;
+mod template;
 mod traces;

@@ -1,6 +1,6 @@
 //! A host with a neighbour outside, and runtimes on it.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -155,14 +155,23 @@ pub(crate) fn assert_lead(
 ) {
     let listener = container.inside(|| TcpListener::bind(("::", port)));
     let listener = listener.unwrap_or_else(|error| panic!("listen at {port}: {error}"));
-    listener.set_nonblocking(true).unwrap();
     for address in addresses {
         let stream = from.inside(|| TcpStream::connect_timeout(address, SOON));
         let _open = stream.unwrap_or_else(|error| panic!("{address}: {error}"));
-        let started = Instant::now();
-        while listener.accept().is_err() {
-            assert!(started.elapsed() < SOON, "{address} does not lead to {}", container.name());
-            thread::sleep(Duration::from_millis(5));
-        }
+        let caller = accept_soon(&listener);
+        assert!(caller.is_some(), "{address} does not lead to {}", container.name());
     }
+}
+
+/// Who calls; `None` when nobody does in a while.
+pub(crate) fn accept_soon(listener: &TcpListener) -> Option<IpAddr> {
+    listener.set_nonblocking(true).unwrap();
+    let started = Instant::now();
+    while started.elapsed() < SOON {
+        if let Ok((_stream, caller)) = listener.accept() {
+            return Some(caller.ip().to_canonical());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    None
 }
