@@ -88,6 +88,12 @@ fn find_lists(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
+fn the_readme_shows_containerds_list() {
+    let list = golden::read("examples/containerd/10-pods.conflist");
+    assert!(golden::read("README.md").contains(&format!("```json\n{list}```")));
+}
+
+#[test]
 fn the_table_names_every_file() {
     let table = golden::read("examples/README.md");
     for (file, _) in LISTS {
