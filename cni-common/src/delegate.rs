@@ -7,7 +7,7 @@
 mod supervise;
 
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::{ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -51,14 +51,7 @@ impl Delegate {
             return Err(Error::new(Code::InvalidEnvironment, message)
                 .with_details(format!("needed to find the IPAM plugin {name:?}")));
         }
-        let candidates = directories.iter().map(|directory| directory.join(name));
-        let program = candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-            let searched: Vec<_> =
-                directories.iter().map(|dir| dir.display().to_string()).collect();
-            let message =
-                format!("failed to find plugin {name:?} in path [{}]", searched.join(" "));
-            Error::new(Code::Delegate, message)
-        })?;
+        let program = find_file(name, directories)?;
         Ok(Self {
             name: name.to_owned(),
             program,
@@ -143,6 +136,25 @@ impl Running<'_> {
             Err(Trouble::Io(error)) => Err(delegate.fault(format!("can't be watched: {error}"))),
         }
     }
+}
+
+/// The first file called `name`.
+fn find_file(name: &str, directories: &[PathBuf]) -> Result<PathBuf> {
+    let mut trouble = Vec::new();
+    for path in directories.iter().map(|directory| directory.join(name)) {
+        match std::fs::metadata(&path) {
+            Ok(found) if found.is_file() => return Ok(path),
+            Ok(_other) => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            // It may be there all the same.
+            Err(error) => trouble.push(Error::io("look up", &path, &error).to_string()),
+        }
+    }
+    let searched: Vec<_> = directories.iter().map(|dir| dir.display().to_string()).collect();
+    let message = format!("failed to find plugin {name:?} in path [{}]", searched.join(" "));
+    let error = Error::new(Code::Delegate, message);
+    Err(if trouble.is_empty() { error } else { error.with_details(trouble.join("; ")) })
 }
 
 /// `bytes` as a file in memory: a delegate can read them at its own pace, or not at all.

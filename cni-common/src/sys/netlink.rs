@@ -91,13 +91,14 @@ impl Netlink {
 
     /// Waits for the next notifications until `deadline`; none when it has passed.
     ///
-    /// An overrun of the socket's buffer is returned as an empty list of notifications: ask anew.
+    /// An overrun of the socket's buffer, or an interruption, is returned as an empty list of
+    /// notifications: ask anew.
     pub fn notifications(&mut self, deadline: Instant) -> Result<Option<Vec<RouteNetlinkMessage>>> {
         if !self.wait_readable(deadline)? {
             return Ok(None);
         }
         match self.receive() {
-            Err(error) if error.raw_errno() == Some(Errno::ENOBUFS) => Ok(Some(Vec::new())),
+            Err(error) if error.raw_errno().is_some_and(passes) => Ok(Some(Vec::new())),
             Err(error) => Err(error),
             Ok(messages) => Ok(Some(messages.into_iter().filter_map(payload).collect())),
         }
@@ -244,8 +245,12 @@ fn payload(message: Message) -> Option<RouteNetlinkMessage> {
 }
 
 fn is_passing(error: &std::io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EINTR | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM))
+    error.raw_os_error().map(Errno::from_raw).is_some_and(passes)
+}
+
+/// Whether a socket's trouble may be over at once.
+fn passes(errno: Errno) -> bool {
+    matches!(errno, Errno::EINTR | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM)
 }
 
 fn socket_error(error: &std::io::Error, doing: &str) -> Error {

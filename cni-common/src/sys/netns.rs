@@ -1,7 +1,7 @@
 //! Network namespaces: opening one by any path callers use, and working inside it.
 //!
-//! The thread that calls never changes its own namespace: work inside another one is done by a
-//! short-lived thread that entered it. A socket opened there stays there.
+//! Only [`Netns::run`] moves a thread, for as long as one closure takes (docs/decisions/0018). A
+//! socket opened there stays there.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -13,6 +13,11 @@ use nix::sched::{CloneFlags, setns};
 
 use super::netlink::Netlink;
 use crate::error::{Code, Context, Error, Result};
+
+/// The calling thread's own namespace.
+const OWN: &str = "/proc/thread-self/ns/net";
+/// How often a thread tries to return to its own namespace.
+const TRIES: usize = 100;
 
 /// An open network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`, or a bind mount anywhere.
 #[derive(Debug)]
@@ -92,7 +97,7 @@ impl Netns {
 
     /// Whether it is the namespace of this process.
     fn is_own(&self) -> Result<bool> {
-        let own_path = Path::new("/proc/self/ns/net");
+        let own_path = Path::new(OWN);
         let own =
             std::fs::metadata(own_path).map_err(|error| Error::io("look up", own_path, &error))?;
         let given =
@@ -100,26 +105,44 @@ impl Netns {
         Ok((own.dev(), own.ino()) == (given.dev(), given.ino()))
     }
 
-    /// Does `work` inside the namespace, in a thread of its own.
+    /// Does `work` with the calling thread inside the namespace, and brings the thread back.
     ///
-    /// Fails when the namespace can't be entered; a panic in `work` goes on in the caller.
-    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        std::thread::scope(|scope| {
-            let inside = || -> Result<T> {
-                setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
-                    Errno::EINVAL => {
-                        Error::errno(Code::InvalidNetns, errno).context("not a network namespace")
-                    }
-                    _ => Error::errno(Code::InvalidNetns, errno).context("enter the namespace"),
-                })?;
-                Ok(work())
-            };
-            let thread = std::thread::Builder::new()
-                .spawn_scoped(scope, inside)
-                .map_err(|error| Error::new(Code::Io, format!("start a thread: {error}")))?;
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-        .with_context(|| format!("netns {:?}", self.path.display()))
+    /// Fails when the namespace can't be entered; a panic in `work` goes on once the thread is back.
+    pub fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        let enter = || -> Result<Away> {
+            let own = Path::new(OWN);
+            let home = File::open(own).map_err(|error| Error::io("open", own, &error))?;
+            setns(&self.file, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
+                Errno::EINVAL => {
+                    Error::errno(Code::InvalidNetns, errno).context("not a network namespace")
+                }
+                _ => Error::errno(Code::InvalidNetns, errno).context("enter the namespace"),
+            })?;
+            Ok(Away { home })
+        };
+        let away = enter().with_context(|| format!("netns {:?}", self.path.display()))?;
+        let done = work();
+        drop(away);
+        Ok(done)
+    }
+}
+
+/// The thread is in another namespace than its own until this is dropped.
+struct Away {
+    home: File,
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        // It was in there a moment ago, so that only want of memory can keep it from returning.
+        for _ in 0..TRIES {
+            if setns(&self.home, CloneFlags::CLONE_NEWNET).is_ok() {
+                return;
+            }
+        }
+        // Whatever it did from here on would be done to the wrong namespace. What an ADD that dies
+        // has left, DEL finds.
+        std::process::abort();
     }
 }
 

@@ -84,7 +84,9 @@ impl Made {
     /// Takes the mark of an unfinished ADD off the host interface. Nothing waits for the answer:
     /// the caller has been told already, and an ADD that is killed now should not count as made.
     fn settle(&mut self, name: &str, alias: &str) {
-        if let Err(error) = self.machine.host.mark_port_unanswered(name, alias) {
+        let mut mark = || self.machine.host.mark_port_unanswered(name, alias);
+        // Once more if the first met some passing trouble.
+        if let Err(error) = mark().or_else(|_first| mark()) {
             // The attachment works; only a second ADD would take it for one that was cut short.
             log::debug(|| format!("mark {name} as attached: {error}"));
         }
@@ -133,8 +135,13 @@ fn ends(request: &AttachmentRequest<'_>, config: &BridgeConfig) -> Result<Ends> 
 
 fn random_macs() -> Result<[Mac; 2]> {
     let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::new(Code::Io, format!("read random numbers: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        match error.raw_os_error() {
+            Some(errno) => Error::errno(Code::Io, Errno::from_raw(errno)),
+            None => Error::new(Code::Io, error.to_string()),
+        }
+        .context("read random numbers")
+    })?;
     let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
     Ok([Mac::local([a, b, c, d, e, f]), Mac::local([g, h, i, j, k, l])])
 }

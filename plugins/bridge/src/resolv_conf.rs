@@ -2,11 +2,17 @@
 //!
 //! Only what this plugin wrote is replaced or removed: its first line names the attachment.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use cni_common::error::{Code, Error, Result};
 use cni_common::types::Attachment;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 
 use crate::names;
 
@@ -37,7 +43,7 @@ pub fn unfinished(attachment: &Attachment) -> PathBuf {
 /// Fails with code 101 if a file is there that is somebody else's; the first line of `text` tells.
 pub fn refuse_foreign(path: &Path, text: &str) -> Result<()> {
     let marker = text.lines().next().unwrap_or_default();
-    if first_line(path).is_none_or(|found| found == marker) {
+    if first_line(path)?.is_none_or(|found| found == marker) {
         return Ok(());
     }
     let message = format!("{} exists and is not this attachment's", path.display());
@@ -85,29 +91,63 @@ pub fn remove_of(attachment: &Attachment, netns: Option<&Path>) -> Result<()> {
     remove_file(&unfinished(attachment))?;
     let marker = marker(attachment);
     remove_marked(|line| line == marker)?;
-    // An ADD that was killed may have come no further than to its folder.
-    if let Some(path) = netns.and_then(path).filter(|path| !path.exists()) {
-        remove_with_directory(&path)?;
+    let Some(path) = netns.and_then(path) else { return Ok(()) };
+    match first_line(&path)? {
+        // An ADD that was killed may have come no further than to its folder.
+        None if !path.exists() => remove_with_directory(&path),
+        Some(line) if line == marker => remove_with_directory(&path),
+        _foreign => Ok(()),
     }
-    Ok(())
 }
 
 /// All files here that `is_stale` takes for its own, by their first line.
 pub fn remove_marked(is_stale: impl Fn(&str) -> bool) -> Result<()> {
-    let Ok(entries) = fs::read_dir(ROOT) else { return Ok(()) };
-    for entry in entries.flatten() {
-        let path = entry.path().join("resolv.conf");
-        if first_line(&path).is_some_and(|line| is_stale(&line)) {
+    let list = |errno: Errno| Error::io("list", Path::new(ROOT), &errno.into());
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let open = || match Dir::open(ROOT, flags, Mode::empty()) {
+        Err(Errno::EINTR) => Dir::open(ROOT, flags, Mode::empty()),
+        other => other,
+    };
+    let mut directory = match open() {
+        Ok(directory) => directory,
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(errno) => return Err(list(errno)),
+    };
+    for entry in directory.iter() {
+        let entry = entry.map_err(list)?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        let path = Path::new(ROOT).join(name).join("resolv.conf");
+        let line = match first_line(&path) {
+            // What somebody else left there that can't be read is no reason to fail for ever.
+            Err(error) if !is_want_of_resources(&error) => None,
+            other => other?,
+        };
+        if line.is_some_and(|line| is_stale(&line)) {
             remove_with_directory(&path)?;
         }
     }
     Ok(())
 }
 
-fn first_line(path: &Path) -> Option<String> {
-    let text = fs::read(path).ok()?;
-    let line = text.split(|byte| *byte == b'\n').next()?;
-    Some(String::from_utf8_lossy(line).into_owned())
+/// The first line of a file; `None` if there is no such file.
+fn first_line(path: &Path) -> Result<Option<String>> {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(Error::io("read", path, &error)),
+    };
+    let line = text.split(|byte| *byte == b'\n').next();
+    Ok(line.map(|line| String::from_utf8_lossy(line).into_owned()))
+}
+
+fn is_want_of_resources(error: &Error) -> bool {
+    matches!(error.raw_errno(), Some(Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE))
 }
 
 /// Whether a first line is that of some attachment of this network.

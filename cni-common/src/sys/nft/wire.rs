@@ -32,6 +32,8 @@ pub(super) const NEW_ELEMENTS: u8 = 12;
 const BUFFER: usize = 64 * 1024;
 /// A dump that is interrupted this often is one of a rule set under constant change.
 const DUMPS: usize = 200;
+/// How often an answer is read again that is there, but could not be read.
+const TRIES: u32 = 10;
 
 /// What was asked of a dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +115,18 @@ impl Wire {
 
         let mut acknowledged = false;
         let mut refusal: Option<Refusal> = None;
-        while let Some(answers) = self.receive(first).map_err(whole)? {
+        let mut tries = 0;
+        loop {
+            let answers = match self.receive(first) {
+                Ok(Some(answers)) => answers,
+                Ok(None) if acknowledged || refusal.is_some() || tries >= TRIES => break,
+                Err(error) if !is_passing(&error) || tries >= TRIES => return Err(whole(error)),
+                // The answer stays in the socket's queue.
+                Ok(None) | Err(_) => {
+                    tries += 1;
+                    continue;
+                }
+            };
             for (answer, _interrupted) in answers {
                 match answer {
                     Answer::Failed(errno, sequence) => {
@@ -154,10 +167,15 @@ impl Wire {
         message: &NetfilterMessage,
         question: Question,
     ) -> Result<(Vec<NfTablesMessage>, Whole)> {
+        let mut last = Errno::EAGAIN;
         for _ in 0..DUMPS {
             match self.ask_once(message, question) {
                 Ok(answer) => return Ok(answer),
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(errno) if passes(errno) => {
+                    // The kernel begins no dump on a socket that is in the middle of one.
+                    last = errno;
+                    self.socket = Self::open()?.socket;
+                }
                 // No such table, set or element; a key the set can't hold; or (the others, and
                 // EINVAL again) no nf_tables in this kernel.
                 Err(Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT) => {
@@ -166,7 +184,7 @@ impl Wire {
                 Err(errno) => return Err(Error::errno(Code::Kernel, errno)),
             }
         }
-        Err(Error::errno(Code::Kernel, Errno::EINTR))
+        Err(Error::errno(Code::Kernel, last))
     }
 
     fn ask_once(
@@ -183,7 +201,11 @@ impl Wire {
         // The kernel marks interrupted dumps of all but elements (6.18); every object tells the
         // low half of the generation it is of.
         let mut first = None;
-        while let Some(answers) = self.receive(sequence).map_err(|_unreadable| Errno::EBADMSG)? {
+        loop {
+            let unreadable = |error: Error| error.raw_errno().unwrap_or(Errno::EBADMSG);
+            // Every question has an answer, and it is there: that it is not says that it was lost.
+            let answers = self.receive(sequence).map_err(unreadable)?.ok_or(Errno::EAGAIN)?;
+            let mut answered = false;
             for (answer, cut) in answers {
                 if cut {
                     whole = Whole::No;
@@ -194,17 +216,18 @@ impl Wire {
                             whole = Whole::No;
                         }
                         objects.push(object);
+                        answered = true;
                     }
                     Answer::Failed(errno, _) => return Err(errno),
                     Answer::Done => return Ok((objects, whole)),
                     Answer::Acknowledged(_) | Answer::Stale => {}
                 }
             }
-            if question == Question::Some {
-                break;
+            // A dump goes on until it says that it is done.
+            if answered && question != Question::All {
+                return Ok((objects, whole));
             }
         }
-        Ok((objects, whole))
     }
 
     fn next(&mut self) -> u32 {
@@ -255,6 +278,15 @@ impl Wire {
         }
         Ok(Some(answers))
     }
+}
+
+/// Whether a socket's trouble may be over at once.
+fn passes(errno: Errno) -> bool {
+    matches!(errno, Errno::EINTR | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM)
+}
+
+fn is_passing(error: &Error) -> bool {
+    error.raw_errno().is_some_and(passes)
 }
 
 /// A message of elements, and its length. The message crate's own reading of a list of them takes

@@ -16,12 +16,13 @@ use cni_common::sys::lock::FileLock;
 use cni_common::{Code, Error, Result};
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::lease::Holder;
 use super::mark::Stamp;
+use super::open::openat;
 use super::origin;
 
 /// How long a call waits for the pool: well below every caller's own deadline (2 minutes and more).
@@ -53,7 +54,7 @@ pub(super) struct Draft {
 impl Folder {
     /// Opens the folder at `path` and locks it; `None` if there is none.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         for _ in 0..REPLACED {
             let dir = match openat(AT_FDCWD, path, flags, Mode::empty()) {
                 Ok(dir) => dir,
@@ -120,7 +121,7 @@ impl Folder {
 
     /// A file without a name that says `content`, marked with this `boot`.
     pub(super) fn draft(&self, content: String, boot: Option<&str>) -> Result<Draft> {
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR;
         let file = match openat(&self.dir, ".", flags, PRIVATE) {
             Ok(fd) => File::from(fd),
             // Not on this file system.
@@ -156,7 +157,7 @@ impl Folder {
         let io = |error: &io::Error| Error::io("write", &path, error);
         // What a killed call left; never written to, for it may be an address file's other name.
         self.unlink(HIDDEN).map_err(|errno| io(&errno.into()))?;
-        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY;
         let made = openat(&self.dir, HIDDEN, flags, PRIVATE)
             .map_err(io::Error::from)
             .and_then(|fd| fill(&File::from(fd), &draft.content, draft.boot.as_deref()))
@@ -175,7 +176,7 @@ impl Folder {
     /// Who holds `ip`; `None` if there is no file of it.
     pub(super) fn read_lease(&self, ip: IpAddr) -> Result<Option<Holder>> {
         // Not blocking: the name may be a FIFO's. Not following: it may be a link to anything.
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = match openat(&self.dir, name(ip).as_str(), flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::ENOENT) => return Ok(None),
@@ -184,7 +185,13 @@ impl Folder {
         };
         // One read: of a file this short it brings all.
         let mut content = [0; LONGEST + 1];
-        match (&file).read(&mut content) {
+        let mut read = || loop {
+            match (&file).read(&mut content) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        };
+        match read() {
             // A FIFO without a writer is as empty as a file that was never written.
             Ok(0) if !file.metadata().is_ok_and(|metadata| metadata.is_file()) => {
                 Ok(Some(Holder::Unknown))
@@ -216,8 +223,9 @@ impl Folder {
     /// The addresses that there are files of.
     pub(super) fn list(&self) -> Result<Vec<IpAddr>> {
         let list = |errno| failed("list", &self.path, errno);
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut dir = Dir::openat(&self.dir, ".", flags, Mode::empty()).map_err(list)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let opened = openat(&self.dir, ".", flags, Mode::empty()).map_err(list)?;
+        let mut dir = Dir::from_fd(opened).map_err(list)?;
         let mut addresses = Vec::new();
         for entry in dir.iter() {
             let entry = entry.map_err(list)?;
@@ -229,7 +237,7 @@ impl Folder {
     /// The address given last of the set `index`; `None` if none is recorded.
     pub(super) fn last_given(&self, index: usize) -> Result<Option<IpAddr>> {
         let name = last_name(index);
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = match openat(&self.dir, name.as_str(), flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::ENOENT) => return Ok(None),
@@ -252,11 +260,7 @@ impl Folder {
     /// does not stop it.
     pub(super) fn set_last_given(&self, index: usize, ip: IpAddr) -> Result<()> {
         let name = last_name(index);
-        let flags = OFlag::O_WRONLY
-            | OFlag::O_CREAT
-            | OFlag::O_CLOEXEC
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_NONBLOCK;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let text = ip.to_string();
         openat(&self.dir, name.as_str(), flags, PRIVATE)
             .map_err(io::Error::from)
@@ -270,7 +274,7 @@ impl Folder {
 }
 
 fn lock(dir: &OwnedFd, path: &Path) -> Result<FileLock> {
-    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW;
     let fd = openat(dir.as_fd(), "lock", flags | OFlag::O_NONBLOCK, PRIVATE)
         .map_err(|errno| failed("open lock", path, errno))?;
     FileLock::acquire(File::from(fd), path, PATIENCE)

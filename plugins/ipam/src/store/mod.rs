@@ -12,6 +12,7 @@ mod index;
 mod lease;
 mod mark;
 mod memory;
+mod open;
 mod origin;
 mod search;
 mod shelf;

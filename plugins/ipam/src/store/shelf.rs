@@ -8,10 +8,11 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, OFlag, renameat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::open::openat;
 use super::table::Table;
 
 /// The folder's name. No network's name begins with a dot.
@@ -28,7 +29,7 @@ impl Shelf {
     /// The shelf of `network` in `data_dir`, made if need be.
     pub(super) fn open(data_dir: &Path, network: &str) -> io::Result<Self> {
         let path = data_dir.join(FOLDER);
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
         let open = || openat(AT_FDCWD, &path, flags, Mode::empty());
         let folder = match open() {
             Err(Errno::ENOENT) => {
@@ -81,7 +82,7 @@ impl Shelf {
     }
 
     fn file(&self, name: &str, flags: OFlag) -> io::Result<File> {
-        let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
         Ok(openat(&self.folder, name, flags, mode)?.into())
     }

@@ -1,0 +1,35 @@
+//! What a plugin can't do anything about. All of it is here, each with its reason, and counted in the
+//! summary.
+
+use testsupport::Answer;
+
+use crate::fault::{Fault, How};
+use crate::scene::Kind;
+use crate::tracer::{Run, Stage};
+
+/// A plugin whose start-up fails has no code of its own yet that could answer. It must have changed
+/// nothing by then, which is looked at as after any other failure.
+pub(crate) fn dies_starting(fault: &Fault, run: &Run) -> Option<&'static str> {
+    let unanswered = run.stdout.is_empty() && run.status != Some(1);
+    let applies = unanswered && fault.site.in_plugin() && is_starting(fault, run);
+    match (fault.how, fault.site.call.as_str()) {
+        (How::Fail(_), "brk" | "mmap" | "mprotect" | "poll") if applies => Some(
+            "the C library's or Rust's start-up ends the process, before any code of the plugin",
+        ),
+        _ => None,
+    }
+}
+
+/// Whether a fault is in the start-up of its process.
+pub(crate) fn is_starting(fault: &Fault, run: &Run) -> bool {
+    let place = run.sites.iter().find(|(site, _)| *site == fault.site);
+    place.is_some_and(|(_, stage)| *stage == Stage::Starting)
+}
+
+/// `host-local` by itself can't tell an ADD that was killed after its lease was there from one whose
+/// caller lives: a second ADD is a duplicate, as in the reference. Its callers (`bridge`) release such
+/// a lease and ask again.
+pub(crate) fn retry_is_refused(fault: &Fault, retried: &Answer) -> bool {
+    fault.kind == Kind::HostLocal
+        && retried.stdout().contains("duplicate allocation is not allowed")
+}

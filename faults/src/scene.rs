@@ -1,0 +1,170 @@
+//! Where a fault happens: a host with a network, a container to attach, and a neighbour that must
+//! not notice anything.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
+use serde_json::{Value, json};
+use testsupport::{Answer, Call, Container, Host};
+
+use crate::fault::Command;
+use crate::state::State;
+
+/// The pool's folder, the default of `dataDir`.
+pub(crate) const POOLS: &str = "/var/lib/cni/networks";
+/// What the container's `lo` has before an ADD, other than what ADD sets: taking it back shows.
+const DISABLE_IPV6: &str = "/proc/sys/net/ipv6/conf/lo/disable_ipv6";
+
+/// What is called, and on which host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// `bridge` with `host-local`; bridge, pool and rules are there, and a neighbour is attached.
+    Bridge,
+    /// The same for the first container of a node: no bridge, no pool, no rules, no forwarding.
+    FreshBridge,
+    /// `host-local` by itself; a neighbour holds addresses of the pool.
+    HostLocal,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Bridge, Self::FreshBridge, Self::HostLocal];
+
+    /// The plugin's executable.
+    pub(crate) fn plugin(self) -> &'static str {
+        match self {
+            Self::Bridge | Self::FreshBridge => "bridge",
+            Self::HostLocal => "host-local",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bridge => "bridge",
+            Self::FreshBridge => "fresh-bridge",
+            Self::HostLocal => "host-local",
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.to_string() == text);
+        found.ok_or_else(|| format!("{text:?} is none of bridge, fresh-bridge, host-local"))
+    }
+}
+
+/// The host, in namespaces of the calling thread's own.
+pub(crate) struct Scene {
+    pub(crate) kind: Kind,
+    pub(crate) host: Host,
+    pub(crate) blue: Container,
+    _green: Container,
+    config: Value,
+}
+
+impl Scene {
+    /// # Panics
+    /// When the plugins can't do even this.
+    pub(crate) fn new(kind: Kind) -> Self {
+        let host = Host::new();
+        // A link-local address that is still probed for shows up a second later.
+        host.run(["sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"]);
+        let (blue, green) = (host.container("blue"), host.container("green"));
+        let scene = Self { kind, host, blue, _green: green, config: config() };
+        if kind != Kind::FreshBridge {
+            scene.call("ADD", "green").run().expect_success();
+            // What the first DEL makes for good is no leftover of the ones that are swept.
+            scene.call("ADD", "blue").run().expect_success();
+            scene.call("DEL", "blue").run().expect_silent_success();
+        }
+        scene.prepare(Command::Add);
+        scene
+    }
+
+    /// A call about a container of that ID, in `green`'s namespace for `green`, else in `blue`'s.
+    pub(crate) fn call(&self, command: &str, id: &str) -> Call {
+        let netns = if id == "green" { "/run/netns/green" } else { "/run/netns/blue" };
+        let call = Call::new(self.kind.plugin()).command(command).container_id(id);
+        call.netns_path(netns).ifname("eth0").config(&self.config)
+    }
+
+    /// The configuration as it goes to stdin.
+    pub(crate) fn stdin(&self) -> Vec<u8> {
+        self.config.to_string().into_bytes()
+    }
+
+    /// CHECK of what ADD answered.
+    pub(crate) fn check(&self, id: &str, result: &Value) -> Answer {
+        let mut config = self.config.clone();
+        if let Some(config) = config.as_object_mut() {
+            config.insert("prevResult".to_owned(), result.clone());
+        }
+        self.call("CHECK", id).config(config).run()
+    }
+
+    /// Brings the host to where `command` begins.
+    pub(crate) fn prepare(&self, command: Command) {
+        if self.kind == Kind::FreshBridge {
+            self.make_fresh();
+        }
+        let set = || fs::write(DISABLE_IPV6, "1").expect("set a container's disable_ipv6");
+        inside(&self.blue, set);
+        if command == Command::Del {
+            self.call("ADD", "blue").run().expect_success();
+        }
+    }
+
+    fn make_fresh(&self) {
+        self.host.finish(["ip", "link", "delete", "cni0"]);
+        self.host.run(["nft", "flush", "ruleset"]);
+        for path in ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"] {
+            fs::write(path, "0").unwrap_or_else(|error| panic!("write {path}: {error}"));
+        }
+        if Path::new(POOLS).exists() {
+            fs::remove_dir_all(POOLS).expect("remove the pools");
+        }
+    }
+
+    /// What is there now.
+    pub(crate) fn state(&self) -> State {
+        State::of(&self.host, &[&self.blue])
+    }
+}
+
+/// Runs `work` in a thread inside a container's namespace.
+pub(crate) fn inside<T: Send>(container: &Container, work: impl FnOnce() -> T + Send) -> T {
+    let netns = fs::File::open(container.path()).expect("open a container's namespace");
+    let entered = || {
+        setns(&netns, CloneFlags::CLONE_NEWNET).expect("enter a container's namespace");
+        work()
+    };
+    thread::scope(|scope| scope.spawn(entered).join().expect("a thread in a container"))
+}
+
+/// A network with all that leaves something behind.
+fn config() -> Value {
+    json!({
+        "cniVersion": "1.0.0",
+        "name": "net",
+        "type": "bridge",
+        "bridge": "cni0",
+        "isDefaultGateway": true,
+        "ipMasq": true,
+        "ipMasqBackend": "nftables",
+        "macspoofchk": true,
+        "netnsResolvConf": true,
+        "dns": { "nameservers": ["10.1.2.1"] },
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{ "subnet": "10.1.2.0/24" }], [{ "subnet": "fd00:1::/64" }]],
+        },
+    })
+}
