@@ -126,7 +126,7 @@ impl Churn {
             let mut config = self.config.clone();
             config["prevResult"] = result;
             self.expect_silent(&self.call("CHECK", &id, container).config(config).run());
-            if number % 4 == 0 {
+            if number.is_multiple_of(4) {
                 self.expect_silent(&self.call("STATUS", "", container).run());
             }
             self.detach(&id, container);

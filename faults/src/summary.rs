@@ -11,7 +11,6 @@ use crate::trial::Verdict;
 #[derive(Default)]
 struct Row {
     calls: usize,
-    starting: usize,
     possible: usize,
     run: usize,
     killed: usize,
@@ -32,17 +31,10 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// A command's system calls, of which `starting` are in start-ups, and the faults there can be.
-    pub(crate) fn list(
-        &mut self,
-        kind: Kind,
-        command: Command,
-        calls: usize,
-        starting: usize,
-        possible: usize,
-    ) {
+    /// How many system calls a command has, and how many faults there can be in them.
+    pub(crate) fn list(&mut self, (kind, command): (Kind, Command), calls: usize, faults: usize) {
         let row = self.rows.entry((kind, command)).or_default();
-        (row.calls, row.starting, row.possible) = (calls, starting, possible);
+        (row.calls, row.possible) = (calls, faults);
     }
 
     /// One fault's outcome.

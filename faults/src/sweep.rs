@@ -10,7 +10,6 @@ use crate::fault::{Command, Fault, How};
 use crate::scene::Kind;
 use crate::site::Site;
 use crate::summary::Summary;
-use crate::tracer::Stage;
 use crate::trial::{Next, Trial, Verdict, shown};
 
 /// How much of all faults is run.
@@ -28,33 +27,29 @@ const STRIDE: usize = 12;
 /// A place that other things' timing decides about may be missed; then the run is repeated.
 const TRIES: usize = 3;
 
-/// Sweeps `kinds` × `commands` with `workers` hosts at a time.
+/// Faults still to be run, each with what follows if it kills.
+type Queue = Mutex<VecDeque<(Fault, Next)>>;
+
+/// Sweeps the commands of `selection` with `workers` hosts at a time.
 pub(crate) fn sweep(selection: &[(Kind, Command)], extent: Extent, workers: usize) -> Summary {
-    let summary = Mutex::new(Summary::default());
-    let mut all: BTreeMap<Kind, VecDeque<(Fault, Next)>> = BTreeMap::new();
-    for &(kind, command) in selection {
-        let faults = faults_of(kind, command, extent, &summary);
-        all.entry(kind).or_default().extend(faults);
+    let shared = Shared { summary: Mutex::default(), done: AtomicUsize::new(0) };
+    let mut queues: BTreeMap<Kind, Queue> = BTreeMap::new();
+    for &which in selection {
+        let faults = faults_of(which, extent, &shared.summary);
+        let queue = queues.entry(which.0).or_default();
+        queue.get_mut().expect("the queue").extend(faults);
     }
-    let queues: Vec<(Kind, Mutex<VecDeque<(Fault, Next)>>)> =
-        all.into_iter().map(|(kind, faults)| (kind, Mutex::new(faults))).collect();
-    let done = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..workers {
-            scope.spawn(|| {
-                for (kind, queue) in &queues {
-                    work(*kind, queue, &summary, &done);
-                }
-            });
+            scope.spawn(|| queues.iter().for_each(|(kind, queue)| shared.work(*kind, queue)));
         }
     });
-    summary.into_inner().expect("the summary")
+    shared.summary.into_inner().expect("the summary")
 }
 
 /// The faults that `extent` has of one command, in a thread of its own as a host needs.
 fn faults_of(
-    kind: Kind,
-    command: Command,
+    (kind, command): (Kind, Command),
     extent: Extent,
     summary: &Mutex<Summary>,
 ) -> Vec<(Fault, Next)> {
@@ -74,8 +69,7 @@ fn faults_of(
         Extent::Bounded => sample(&sites),
     };
     let mut summary = summary.lock().expect("the summary");
-    let starting = listed.iter().filter(|(_, stage)| *stage == Stage::Starting).count();
-    summary.list(kind, command, sites.len(), starting, all.len());
+    summary.list((kind, command), sites.len(), all.len());
     let with_next = |(number, (site, how)): (usize, (Site, How))| {
         // Each place is killed at twice: one is followed by DEL, the other by a second ADD.
         let even = (number / 2 + usize::from(how == How::KillAfter)).is_multiple_of(2);
@@ -119,60 +113,53 @@ fn sample(sites: &[Site]) -> Vec<(Site, How)> {
     chosen
 }
 
-fn work(
-    kind: Kind,
-    queue: &Mutex<VecDeque<(Fault, Next)>>,
-    summary: &Mutex<Summary>,
-    done: &AtomicUsize,
-) {
-    let next = || queue.lock().expect("the queue").pop_front();
-    let mut fault = next();
-    // A host is a thread's: a new one for each host that a broken promise has spoiled.
-    while fault.is_some() {
-        thread::scope(|scope| {
-            scope
-                .spawn(|| {
-                    let trial = Trial::new(kind);
-                    while let Some((one, after)) = fault.take() {
-                        let broken = try_one(&trial, &one, after, summary, done);
-                        fault = next();
-                        if broken {
-                            return;
-                        }
-                    }
-                })
-                .join()
-                .expect("a host's thread");
-        });
-    }
+/// What the workers share.
+struct Shared {
+    summary: Mutex<Summary>,
+    done: AtomicUsize,
 }
 
-/// Whether promises were broken.
-fn try_one(
-    trial: &Trial,
-    fault: &Fault,
-    next: Next,
-    summary: &Mutex<Summary>,
-    done: &AtomicUsize,
-) -> bool {
-    let mut tried = 1;
-    let (mut verdict, mut run) = trial.run(fault, next);
-    while verdict == Verdict::NotReached && tried < TRIES {
-        (verdict, run) = trial.run(fault, next);
-        tried += 1;
-    }
-    if let Verdict::Broken(broken) = &verdict {
-        let mut text = format!("\nFAILED {fault} ({})\n", shown(&run));
-        for promise in broken {
-            text.push_str(&format!("  {}\n", promise.trim_end().replace('\n', "\n  ")));
+impl Shared {
+    fn work(&self, kind: Kind, queue: &Queue) {
+        let next = || queue.lock().expect("the queue").pop_front();
+        let mut fault = next();
+        // A host is a thread's: a new one for each that a broken promise has spoiled.
+        while fault.is_some() {
+            let on_one_host = || {
+                let trial = Trial::new(kind);
+                while let Some((one, after)) = fault.take() {
+                    let is_spoiled = self.try_one(&trial, &one, after);
+                    fault = next();
+                    if is_spoiled {
+                        return;
+                    }
+                }
+            };
+            thread::scope(|scope| scope.spawn(on_one_host).join().expect("a host's thread"));
         }
-        text.push_str(&format!("  again: scripts/faults --only '{fault}'"));
-        println!("{text}");
     }
-    let number = done.fetch_add(1, Ordering::Relaxed) + 1;
-    if number.is_multiple_of(500) {
-        println!("{number} faults so far");
+
+    /// Whether promises were broken.
+    fn try_one(&self, trial: &Trial, fault: &Fault, next: Next) -> bool {
+        let mut tried = 1;
+        let (mut verdict, mut run) = trial.run(fault, next);
+        while verdict == Verdict::NotReached && tried < TRIES {
+            (verdict, run) = trial.run(fault, next);
+            tried += 1;
+        }
+        if let Verdict::Broken(broken) = &verdict {
+            let mut text = format!("\nFAILED {fault} ({})\n", shown(&run));
+            for promise in broken {
+                text.push_str(&format!("  {}\n", promise.trim_end().replace('\n', "\n  ")));
+            }
+            text.push_str(&format!("  again: scripts/faults --only '{fault}'"));
+            println!("{text}");
+        }
+        let number = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if number.is_multiple_of(500) {
+            println!("{number} faults so far");
+        }
+        self.summary.lock().expect("the summary").count(fault, &verdict, run.took);
+        matches!(verdict, Verdict::Broken(_))
     }
-    summary.lock().expect("the summary").count(fault, &verdict, run.took);
-    matches!(verdict, Verdict::Broken(_))
 }

@@ -78,9 +78,8 @@ pub(crate) fn run(
     command.stdin(File::open(&input).expect("open the program's stdin"));
     command.stdout(File::create(&output).expect("create the program's stdout"));
     command.stderr(Stdio::from(File::create(&errors).expect("create the program's stderr")));
-    let start = Instant::now();
-    let child = command.spawn().expect("start the launcher");
-    let root = Pid::from_raw(child.id().cast_signed());
+    let begun = Instant::now();
+    let root = start(&mut command);
     let mut tracer = Tracer {
         followed: Followed::of(root),
         fault,
@@ -101,8 +100,14 @@ pub(crate) fn run(
         reached,
         outlived,
         hung: watchdog.has_bitten(),
-        took: start.elapsed(),
+        took: begun.elapsed(),
     }
+}
+
+#[expect(clippy::zombie_processes, reason = "the tracer waits for it, and for all that it starts")]
+fn start(command: &mut Command) -> Pid {
+    let child = command.spawn().expect("start the launcher");
+    Pid::from_raw(child.id().cast_signed())
 }
 
 struct Tracer<'a> {
