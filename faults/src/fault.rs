@@ -95,3 +95,22 @@ impl FromStr for Fault {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_read_as_it_is_printed() {
+        for text in [
+            "bridge ADD delegate/0 openat#7 EIO",
+            "fresh-bridge DEL plugin/2 sendto#1 kill",
+            "host-local ADD plugin/0 write#3 kill-after",
+        ] {
+            assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
+        }
+        for text in ["bridge ADD openat#7 EIO", "bridge GC plugin/0 read#1 EIO", ""] {
+            assert!(text.parse::<Fault>().is_err(), "{text}");
+        }
+    }
+}

@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         ["--bounded"] => all(Extent::Bounded),
         ["churn"] => Ok(churn::churn(PAIRS, Time::Judged)),
         ["churn", pairs] => match pairs.parse() {
+            Ok(pairs) if pairs < PAIRS => Ok(churn::churn(pairs, Time::Shown)),
             Ok(pairs) => Ok(churn::churn(pairs, Time::Judged)),
             Err(error) => Err(format!("{pairs}: {error}")),
         },

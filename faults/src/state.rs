@@ -148,7 +148,7 @@ fn links(text: &str) -> String {
         }
         while let Some(word) = words.next() {
             match word {
-                "bridge_id" | "designated_root" | "link/ether" => {
+                "bridge_id" | "designated_root" | "designated_bridge" | "link/ether" => {
                     words.next();
                     write!(shown, "{word} … ").expect("writing to a string");
                 }
@@ -231,5 +231,46 @@ fn list(folder: &Path, text: &mut String) {
         if kind.is_dir() {
             list(&path, text);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(lines: &[&str]) -> State {
+        State { lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+    }
+
+    #[test]
+    fn a_difference_shows_what_is_left_and_what_is_missing() {
+        let (before, after) = (state(&["a", "b"]), state(&["a", "c"]));
+        assert_eq!(state(&["a", "c"]).difference(&[&before]), "  - b\n  + c\n");
+        assert_eq!(state(&["a", "b", "c"]).difference(&[&before, &after]), "");
+        assert_eq!(state(&["b"]).difference(&[&before, &after]), "  - a\n");
+    }
+
+    #[test]
+    fn whole_words_are_renamed() {
+        let names = [("10.1.2.1".to_owned(), "ADDRESS".to_owned())];
+        let renamed = state(&["10.1.2.1/24 via 10.1.2.17"]).renamed(&names);
+        assert_eq!(renamed, state(&["ADDRESS/24 via 10.1.2.17"]));
+    }
+
+    #[test]
+    fn an_element_is_a_line_with_its_set() {
+        let text = "table inet t {\n\tset s {\n\t\ttype mark\n\t\telements = { 1 comment \"x\",\n\t\t\t     2 }\n\t}\n}\n";
+        let shown = "table inet t\ntable inet t set s\ntable inet t set s type mark\n\
+            table inet t set s 1 comment \"x\"\ntable inet t set s 2\n";
+        assert_eq!(rules(text), shown);
+    }
+
+    #[test]
+    fn what_changes_by_itself_is_no_difference() {
+        let line = |timer: &str| {
+            format!("3: v0@if{timer}: <UP> hold_timer    {timer}.00 mtu 1500\\    veth")
+        };
+        assert_eq!(links(&line("7")), "v0@if: <UP> mtu 1500 veth\n");
+        assert_eq!(links(&line("7")), links(&line("12")));
     }
 }

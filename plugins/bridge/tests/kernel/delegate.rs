@@ -78,9 +78,9 @@ fn an_error_object_with_status_0_is_an_error() {
     let node = Node::giving(&[]);
     node.write_ipam(&script("echo '{\"code\":104,\"msg\":\"no more\",\"details\":\"at all\"}'"));
     let blue = node.host.container("blue");
-    let answer = node.run("ADD", &blue, &config(json!({})));
-    assert_eq!(answer.expect_error(104), "no more");
-    assert_eq!(answer.details(), "at all");
+    let config = config(json!({"isGateway": true}));
+    assert_eq!(node.add_leaves_nothing(&blue, &config, 104), "no more");
+    assert_eq!(node.run("ADD", &blue, &config).details(), "at all");
 }
 
 #[test]
@@ -120,4 +120,19 @@ fn a_file_that_can_not_be_executed() {
     fs::create_dir(&program).unwrap();
     let message = node.add_leaves_nothing(&blue, &config(json!({"isGateway": true})), 103);
     assert_says(&message, &["failed to find plugin \"stand-in\"", "/run/test/ipam"]);
+    fs::remove_dir(&program).unwrap();
+    let message = node.add_leaves_nothing(&blue, &config(json!({"isGateway": true})), 103);
+    assert_says(&message, &["failed to find plugin \"stand-in\"", "/run/test/ipam"]);
+}
+
+#[test]
+fn a_folder_that_can_not_be_searched_is_named() {
+    let node = Node::giving(&[]);
+    let blue = node.host.container("blue");
+    fs::remove_file(node.ipam_dir().join("stand-in")).unwrap();
+    let loops = node.ipam_dir().join("stand-in");
+    std::os::unix::fs::symlink(&loops, &loops).unwrap();
+    let answer = node.run("ADD", &blue, &config(json!({})));
+    assert_says(&answer.expect_error(103), &["failed to find plugin \"stand-in\""]);
+    assert_says(&answer.details(), &[loops.to_str().unwrap(), "ELOOP"]);
 }
