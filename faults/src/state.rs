@@ -140,7 +140,13 @@ fn links(text: &str) -> String {
         if line.contains("fe80:") {
             continue;
         }
-        let line = line.replace('\\', " ");
+        let mut line = line.replace('\\', " ");
+        // Whether a bridge has a port that is up is noticed up to a second later.
+        if line.contains(" bridge forward_delay ") {
+            for flag in ["NO-CARRIER,", ",LOWER_UP", "state DOWN ", "state UP ", "state UNKNOWN "] {
+                line = line.replacen(flag, "", 1);
+            }
+        }
         let mut words = line.split_whitespace().peekable();
         // `5: cni0: <…`
         if words.peek().is_some_and(|word| word.trim_end_matches(':').parse::<u32>().is_ok()) {
@@ -152,6 +158,7 @@ fn links(text: &str) -> String {
                     words.next();
                     write!(shown, "{word} … ").expect("writing to a string");
                 }
+                "linkdown" => {}
                 _ if word.ends_with("_timer") => {
                     words.next();
                 }
