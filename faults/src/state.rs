@@ -159,6 +159,10 @@ fn links(text: &str) -> String {
                     write!(shown, "{word} … ").expect("writing to a string");
                 }
                 "linkdown" => {}
+                // What a bridge's first port can do stays the bridge's own.
+                "tso_max_size" | "tso_max_segs" | "gso_max_size" | "gso_max_segs" => {
+                    words.next();
+                }
                 _ if word.ends_with("_timer") => {
                     words.next();
                 }

@@ -23,7 +23,7 @@ pub(crate) enum Extent {
 }
 
 /// Of the kills, the bounded form makes one in so many.
-const STRIDE: usize = 12;
+const STRIDE: usize = 6;
 /// A place that other things' timing decides about may be missed; then the run is repeated.
 const TRIES: usize = 3;
 
