@@ -6,7 +6,10 @@
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::OnceLock;
+
+use nix::fcntl::OFlag;
 
 use crate::spec::Object;
 
@@ -29,6 +32,8 @@ pub fn start(config: Option<&Object<'_>>) {
             OpenOptions::new()
                 .create(true)
                 .append(true)
+                // A FIFO that nobody reads would never open.
+                .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
                 .open(path)
                 .map_or(Sink::Stderr, Sink::File),
         ),

@@ -1,5 +1,7 @@
 //! What a plugin prints besides results: errors and the answer to VERSION.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::version::Version;
@@ -23,13 +25,27 @@ struct VersionJson<'a> {
     supported_versions: Vec<&'static str>,
 }
 
+/// A longer text is cut in its middle: callers log and show it, and the cause stands at either end.
+const LONGEST: usize = 4096;
+
+/// `text`, its middle left out when it is too long.
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    let (head, tail) = (text.floor_char_boundary(LONGEST / 2), text.len() - LONGEST / 2);
+    let tail = text.ceil_char_boundary(tail);
+    let (head, tail) = (text.get(..head), text.get(tail..));
+    Cow::Owned(format!("{} … {}", head.unwrap_or_default(), tail.unwrap_or_default()))
+}
+
 /// The error object of `error`, for a caller that speaks `version`.
 pub fn print_error(error: &Error, version: Version) -> String {
     pretty(&ErrorJson {
         cni_version: version.as_str(),
         code: error.code(),
-        msg: error.message(),
-        details: error.details(),
+        msg: &cut(error.message()),
+        details: error.details().map(cut).as_deref(),
     })
 }
 
@@ -49,4 +65,18 @@ pub(super) fn pretty(value: &impl Serialize) -> String {
     // Strings, numbers and lists of them: writing these to memory can't fail.
     value.serialize(&mut serializer).ok();
     String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[test]
+    fn a_long_message_keeps_both_its_ends() {
+        let error = Error::new(Code::InvalidConfig, format!("key: {}: cause", "é".repeat(9_999)));
+        let text = print_error(&error, Version::LATEST);
+        assert!(text.len() < 4300 && text.contains("\"key: éé") && text.contains("éé: cause\""));
+        assert!(!print_error(&Error::new(Code::Io, "x".repeat(4096)), Version::LATEST).contains('…'));
+    }
 }

@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod bridge_port;
+pub mod file;
 pub mod iptables;
 pub mod link;
 pub mod lock;

@@ -17,7 +17,7 @@ use crate::error::{Code, Context, Result};
 pub const MAIN: u32 = 254;
 
 /// A route through one link, with none, one or several gateways (ECMP).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LinkRoute {
     /// Where to; the host part is zero.
     pub dst: IpNetwork,

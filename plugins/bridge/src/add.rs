@@ -295,7 +295,7 @@ impl Attaching<'_> {
         let attachment = &self.request.attachment;
         let paths = (path, resolv_conf::unfinished(attachment));
         let marker = resolv_conf::marker(attachment);
-        self.machine.apply(vec![plan::resolv_conf(paths, &marker, &result.dns)])
+        self.machine.apply(vec![plan::resolv_conf(paths, &marker, &result.dns)?])
     }
 
     fn interfaces(&mut self, bridge: &Link) -> Result<Vec<Interface>> {

@@ -4,10 +4,12 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use cni_common::error::{Code, Error, Result};
+use cni_common::sys::file;
 use cni_common::types::Attachment;
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -20,6 +22,9 @@ use crate::names;
 const ROOT: &str = "/etc/netns";
 /// Where `ip netns` keeps its namespaces; `/var/run` is `/run` on every host of today.
 const NETNS_DIRECTORIES: [&str; 2] = ["/run/netns", "/var/run/netns"];
+
+/// No configuration's `dns` makes a longer one: it is read from no more than that.
+const LONGEST: usize = 2 << 20;
 
 /// The file for the namespace at `netns`, if it is one of `ip netns`.
 pub fn path(netns: &Path) -> Option<PathBuf> {
@@ -55,7 +60,11 @@ pub fn write(path: &Path, unfinished: &Path, text: &str) -> Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(|error| Error::io("create", directory, &error))?;
     }
-    let written = fs::write(unfinished, text).and_then(|()| fs::rename(unfinished, path));
+    // Whatever has the name, it is not written into.
+    remove_file(unfinished)?;
+    let written = fs::File::create_new(unfinished)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(unfinished, path));
     written.map_err(|error| Error::io("write", path, &error))
 }
 
@@ -132,18 +141,15 @@ pub fn remove_marked(is_stale: impl Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
-/// The first line of a file; `None` if there is no such file.
+/// The first line of a file; `None` if there is no such file, empty for what can't be ours.
 fn first_line(path: &Path) -> Result<Option<String>> {
-    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(Error::io("read", path, &error)),
-    };
-    let line = text.split(|byte| *byte == b'\n').next();
-    Ok(line.map(|line| String::from_utf8_lossy(line).into_owned()))
+    match file::read_text(path, LONGEST) {
+        Ok(text) => Ok(Some(text.lines().next().unwrap_or_default().to_owned())),
+        Err(error) if error.is_not_found() => Ok(None),
+        // No plain file, or longer than any of ours.
+        Err(error) if error.raw_errno().is_none() => Ok(Some(String::new())),
+        Err(error) => Err(error),
+    }
 }
 
 fn is_want_of_resources(error: &Error) -> bool {

@@ -6,10 +6,10 @@
 
 use std::net::IpAddr;
 
-use crate::range::{Range, RangeSet, Span, number_of};
+use crate::range::{Range, RangeSet, Span, Spans, number_of};
 
 /// The spans of `set` in the order to be tried after `last` was given.
-pub(crate) fn order(set: &RangeSet, last: Option<IpAddr>) -> Vec<Span> {
+pub fn order(set: &RangeSet, last: Option<IpAddr>) -> Vec<Span> {
     let ranges = set.ranges();
     let whole = |range: &Range| without(range.span, range);
     let found = last.and_then(|last| {
@@ -28,12 +28,12 @@ pub(crate) fn order(set: &RangeSet, last: Option<IpAddr>) -> Vec<Span> {
 }
 
 /// What may be given of `range`, in its own order.
-pub(crate) fn givable(range: &Range) -> Vec<Span> {
+pub fn givable(range: &Range) -> Vec<Span> {
     without(range.span, range)
 }
 
 /// What is left of `spans` behind `ip`, which is in one of them.
-pub(crate) fn after(spans: &[Span], ip: IpAddr) -> Vec<Span> {
+pub fn after(spans: &[Span], ip: IpAddr) -> Vec<Span> {
     let at = number_of(ip);
     let mut left = spans.iter().skip_while(|span| !span.contains(ip));
     let rest = left.next().filter(|span| span.last > at);
@@ -42,33 +42,20 @@ pub(crate) fn after(spans: &[Span], ip: IpAddr) -> Vec<Span> {
 }
 
 /// Whether `ip` is one of the addresses that `set` gives out.
-pub(crate) fn is_givable(set: &RangeSet, ip: IpAddr) -> bool {
+pub fn is_givable(set: &RangeSet, ip: IpAddr) -> bool {
     set.range_of(ip).is_some_and(|range| range.gateway != ip && !is_excluded(range, ip))
 }
 
 /// Whether the configuration keeps `ip` of `range` from being given.
-pub(crate) fn is_excluded(range: &Range, ip: IpAddr) -> bool {
-    range.exclude.iter().any(|span| span.contains(ip))
+pub fn is_excluded(range: &Range, ip: IpAddr) -> bool {
+    range.exclude.contains(ip)
 }
 
 /// `span` without the range's gateway and its excluded addresses.
 fn without(span: Span, range: &Range) -> Vec<Span> {
-    let gateway = Span::new(range.gateway, range.gateway);
-    let mut left = vec![span];
-    for hole in range.exclude.iter().chain([&gateway]) {
-        left = left.into_iter().flat_map(|span| cut(span, *hole)).collect();
-    }
-    left
-}
-
-/// What is left of `span` around `hole`.
-fn cut(span: Span, hole: Span) -> impl Iterator<Item = Span> {
-    let apart = hole.last < span.first || span.last < hole.first;
-    let before = (hole.first > span.first && !apart)
-        .then(|| Span { first: span.first, last: hole.first - 1 });
-    let after =
-        (hole.last < span.last && !apart).then(|| Span { first: hole.last + 1, last: span.last });
-    apart.then_some(span).into_iter().chain(before).chain(after)
+    let gateway = Spans::of(vec![Span::new(range.gateway, range.gateway)]);
+    let left = range.exclude.cut_from(span);
+    left.into_iter().flat_map(|span| gateway.cut_from(span)).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Two readings: [`Config`] is all of it, for a command that gives addresses; [`Place`] is the
 //! little that releasing needs, and no other key's fault may stop a release.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,44 +14,48 @@ use cni_common::types::{parse_cidr, parse_ip};
 use cni_common::{Code, Error, Result};
 use ipnetwork::IpNetwork;
 
-use crate::range::{RangeSet, RangeSpec, Span, refuse_overlap};
+use crate::range::{RangeSet, RangeSpec, Span, Spans, refuse_overlap};
 
 /// Where pools are kept unless `dataDir` says otherwise.
 const DATA_DIR: &str = "/var/lib/cni/networks";
 
+/// An attachment gets one address of every set: more than any has, and few enough that the index
+/// keeps them all on one page.
+const MOST_SETS: usize = 100;
+
 /// Which pool, and what to remember of an address that is released into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     /// `dataDir`: the folder of all pools.
-    pub(crate) data_dir: PathBuf,
+    pub data_dir: PathBuf,
     /// The network's name, which is the pool folder's.
-    pub(crate) network: String,
+    pub network: String,
     /// Whether anything is to be remembered of addresses that are free.
-    pub(crate) remembers: bool,
+    pub remembers: bool,
 }
 
 /// What ADD goes by.
 #[derive(Clone, Debug)]
-pub(crate) struct Config {
+pub struct Config {
     /// The pool.
-    pub(crate) place: Place,
+    pub place: Place,
     /// Range sets, one address of each for every attachment.
-    pub(crate) sets: Vec<RangeSet>,
+    pub sets: Vec<RangeSet>,
     /// `routes`.
-    pub(crate) routes: Vec<Route>,
+    pub routes: Vec<Route>,
     /// `resolvConf`.
-    pub(crate) resolv_conf: Option<PathBuf>,
+    pub resolv_conf: Option<PathBuf>,
     /// Addresses asked for.
-    pub(crate) requested: Vec<IpAddr>,
+    pub requested: Vec<IpAddr>,
     /// The pod to whom its previous addresses are given again, with `stickyBy`.
-    pub(crate) pod: Option<String>,
+    pub pod: Option<String>,
     /// `cooldownSeconds`: how long a released address is not given again.
-    pub(crate) cooldown: Duration,
+    pub cooldown: Duration,
 }
 
 impl Place {
     /// Reads the place of a release; fails only when there is no `ipam` object.
-    pub(crate) fn lenient(config: &NetworkConfig<'_>) -> Result<Self> {
+    pub fn lenient(config: &NetworkConfig<'_>) -> Result<Self> {
         let ipam = ipam(config)?;
         let data_dir = ipam.nonempty("dataDir")?.map_or_else(|| DATA_DIR.into(), PathBuf::from);
         // A faulty value was refused by ADD; here it means nothing.
@@ -70,19 +75,21 @@ impl Place {
     }
 
     /// The pool folder.
-    pub(crate) fn pool(&self) -> PathBuf {
+    pub fn pool(&self) -> PathBuf {
         self.data_dir.join(&self.network)
     }
 }
 
 impl Config {
     /// Reads everything. `args` are those of `CNI_ARGS`.
-    pub(crate) fn parse(config: &NetworkConfig<'_>, args: &CniArgs) -> Result<Self> {
+    pub fn parse(config: &NetworkConfig<'_>, args: &CniArgs) -> Result<Self> {
         let ipam = ipam(config)?;
         let place = Place::strict(config, &ipam)?;
-        let sets = sets(config, &ipam)?;
+        let everywhere = Spans::of(exclusions(&ipam)?);
+        let mut sets = sets(config, &ipam)?;
         refuse_for_version(&sets, config.version)?;
         refuse_overlap(&sets)?;
+        sets.iter_mut().for_each(|set| set.exclude(&everywhere));
         let routes = ipam.list("routes")?;
         let routes = routes.iter().map(|route| Route::parse(&route.object()?));
         Ok(Self {
@@ -99,7 +106,7 @@ impl Config {
 
 /// Fails like ADD when the configuration's version can't say what the ranges would give. Any other
 /// fault of theirs is no reason to keep an address.
-pub(crate) fn refuse_release_for_version(config: &NetworkConfig<'_>) -> Result<()> {
+pub fn refuse_release_for_version(config: &NetworkConfig<'_>) -> Result<()> {
     match ipam(config).and_then(|ipam| sets(config, &ipam)) {
         Ok(sets) => refuse_for_version(&sets, config.version),
         Err(_faulty) => Ok(()),
@@ -126,7 +133,6 @@ fn refuse_for_version(sets: &[RangeSet], version: Version) -> Result<()> {
 
 /// `runtimeConfig.ipRanges`, then the old single range, then `ranges`.
 fn sets(config: &NetworkConfig<'_>, ipam: &Object<'_>) -> Result<Vec<RangeSet>> {
-    let everywhere = exclusions(ipam)?;
     let mut sets = Vec::new();
     if let Some(runtime) = config.runtime_config()? {
         sets.extend(specs(&runtime.list("ipRanges")?)?);
@@ -141,8 +147,11 @@ fn sets(config: &NetworkConfig<'_>, ipam: &Object<'_>) -> Result<Vec<RangeSet>> 
     if sets.is_empty() {
         return Err(Error::new(Code::InvalidConfig, "no IP ranges specified"));
     }
-    let check = |(index, mut set): (usize, Vec<RangeSpec>)| {
-        set.iter_mut().for_each(|range| range.exclude.extend(&everywhere));
+    if sets.len() > MOST_SETS {
+        let message = format!("{} range sets, which is more than {MOST_SETS}", sets.len());
+        return Err(Error::new(Code::InvalidConfig, message).with_details("ipam.ranges"));
+    }
+    let check = |(index, set): (usize, Vec<RangeSpec>)| {
         RangeSet::check(set).map_err(|error| error.context(format!("invalid range set {index}")))
     };
     sets.into_iter().enumerate().map(check).collect()
@@ -209,13 +218,8 @@ fn requested(config: &NetworkConfig<'_>, args: &CniArgs) -> Result<Vec<IpAddr>> 
         }
     }
     // The same address by two ways is one wish.
-    let mut seen = Vec::new();
-    addresses.retain(|ip| {
-        !seen.contains(ip) && {
-            seen.push(*ip);
-            true
-        }
-    });
+    let mut seen = HashSet::new();
+    addresses.retain(|ip| seen.insert(*ip));
     Ok(addresses)
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use cni_common::spec::{CniResult, Dns, Ip};
+use cni_common::sys::file;
 use cni_common::types::Attachment;
 use cni_common::{Code, Context, Error, Result};
 use ipnetwork::IpNetwork;
@@ -14,8 +15,11 @@ use crate::resolv;
 use crate::room::Room;
 use crate::store::{Holder, Pool};
 
+/// More than any resolv.conf: the C library heeds three name servers and a few hundred bytes.
+const MOST_RESOLV_CONF: usize = 64 << 10;
+
 /// Gives the attachment its addresses.
-pub(crate) fn give(config: &Config, attachment: &Attachment) -> Result<CniResult> {
+pub fn give(config: &Config, attachment: &Attachment) -> Result<CniResult> {
     // What can fail without a trace goes first.
     let dns = read_dns(config)?;
     let mut pool = Pool::create(&config.place)?;
@@ -35,7 +39,7 @@ pub(crate) fn give(config: &Config, attachment: &Attachment) -> Result<CniResult
 
 fn read_dns(config: &Config) -> Result<Dns> {
     let Some(path) = &config.resolv_conf else { return Ok(Dns::default()) };
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+    let text = file::read_text(path, MOST_RESOLV_CONF).context("ipam.resolvConf")?;
     Ok(resolv::parse(&text))
 }
 
@@ -125,7 +129,7 @@ impl Giving<'_> {
         if let Some(ip) = self.previous(index, set)? {
             return Ok(ip);
         }
-        let spans = allocate::order(set, self.pool.last_given(index)?);
+        let spans = allocate::order(set, self.pool.last_given(index));
         if let Some(ip) = self.first_taken(&spans)? {
             return Ok(ip);
         }

@@ -3,6 +3,8 @@
 //! An address is counted as a 128-bit number, IPv4 in its IPv4-mapped place, so that arithmetic and
 //! comparison need no family.
 
+mod spans;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,11 +12,13 @@ use cni_common::types::first_address;
 use cni_common::{Code, Error, Result};
 use ipnetwork::IpNetwork;
 
+pub use spans::{Spans, first_overlap};
+
 /// The place of IPv4 among 128-bit numbers: `::ffff:0:0/96`.
 const IPV4_MAPPED: u128 = 0xffff_0000_0000;
 
 /// The number of `ip`.
-pub(crate) fn number_of(ip: IpAddr) -> u128 {
+pub fn number_of(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => IPV4_MAPPED | u128::from(u32::from(ip)),
         IpAddr::V6(ip) => ip.into(),
@@ -22,67 +26,72 @@ pub(crate) fn number_of(ip: IpAddr) -> u128 {
 }
 
 /// The address with this number.
-pub(crate) fn address_of(number: u128) -> IpAddr {
+pub fn address_of(number: u128) -> IpAddr {
     Ipv6Addr::from(number).to_canonical()
 }
 
 /// Consecutive addresses, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
+pub struct Span {
     /// The first one's number.
-    pub(crate) first: u128,
+    pub first: u128,
     /// The last one's number.
-    pub(crate) last: u128,
+    pub last: u128,
 }
 
 impl Span {
     /// From `first` to `last`.
-    pub(crate) fn new(first: IpAddr, last: IpAddr) -> Self {
+    pub fn new(first: IpAddr, last: IpAddr) -> Self {
         Self { first: number_of(first), last: number_of(last) }
     }
 
     /// Whether `ip` is one of them.
-    pub(crate) fn contains(&self, ip: IpAddr) -> bool {
+    pub fn contains(&self, ip: IpAddr) -> bool {
         (self.first..=self.last).contains(&number_of(ip))
     }
 
+    /// Whether the two have an address in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
     /// How many there are; `u128::MAX` also stands for one more than that.
-    pub(crate) fn count(&self) -> u128 {
+    pub fn count(&self) -> u128 {
         (self.last - self.first).saturating_add(1)
     }
 }
 
 /// A range as it is written in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RangeSpec {
+pub struct RangeSpec {
     /// `subnet`.
-    pub(crate) subnet: IpNetwork,
+    pub subnet: IpNetwork,
     /// `rangeStart`.
-    pub(crate) start: Option<IpAddr>,
+    pub start: Option<IpAddr>,
     /// `rangeEnd`.
-    pub(crate) end: Option<IpAddr>,
+    pub end: Option<IpAddr>,
     /// `gateway`.
-    pub(crate) gateway: Option<IpAddr>,
+    pub gateway: Option<IpAddr>,
     /// `exclude`.
-    pub(crate) exclude: Vec<Span>,
+    pub exclude: Vec<Span>,
 }
 
 /// A checked range: every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Range {
+pub struct Range {
     /// The network its addresses belong to.
-    pub(crate) subnet: IpNetwork,
+    pub subnet: IpNetwork,
     /// First and last address.
-    pub(crate) span: Span,
+    pub span: Span,
     /// Never given out.
-    pub(crate) gateway: IpAddr,
+    pub gateway: IpAddr,
     /// Never given out either.
-    pub(crate) exclude: Vec<Span>,
+    pub exclude: Spans,
 }
 
 impl Range {
     /// Checks `spec`, in the reference's order and words.
-    pub(crate) fn check(spec: RangeSpec) -> Result<Self> {
+    pub fn check(spec: RangeSpec) -> Result<Self> {
         let subnet = spec.subnet;
         let network = subnet.network();
         if subnet.ip() != network {
@@ -109,11 +118,7 @@ impl Range {
             return Err(invalid(format!("RangeEnd {end} not in network {subnet}")));
         }
         let gateway = spec.gateway.unwrap_or(first);
-        Ok(Self { subnet, span, gateway, exclude: spec.exclude })
-    }
-
-    fn overlaps(&self, other: &Self) -> bool {
-        self.span.first <= other.span.last && other.span.first <= self.span.last
+        Ok(Self { subnet, span, gateway, exclude: Spans::of(spec.exclude) })
     }
 }
 
@@ -145,46 +150,72 @@ fn invalid(message: impl Into<String>) -> Error {
 
 /// Ranges of one family, one address of which a container gets. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RangeSet {
+pub struct RangeSet {
     ranges: Vec<Range>,
+    /// Places in `ranges`, in the order of their addresses.
+    sorted: Vec<usize>,
 }
 
 impl RangeSet {
     /// Checks the ranges and that they are of one family and apart.
-    pub(crate) fn check(specs: Vec<RangeSpec>) -> Result<Self> {
+    pub fn check(specs: Vec<RangeSpec>) -> Result<Self> {
         let ranges: Vec<Range> = specs.into_iter().map(Range::check).collect::<Result<_>>()?;
         let Some(first) = ranges.first() else { return Err(invalid("empty range set")) };
         if ranges.iter().any(|range| range.subnet.is_ipv4() != first.subnet.is_ipv4()) {
             return Err(invalid("mixed address families"));
         }
-        let mut pairs = ranges
-            .iter()
-            .enumerate()
-            .flat_map(|(index, one)| ranges.iter().skip(index + 1).map(move |other| (one, other)));
-        match pairs.find(|(one, other)| one.overlaps(other)) {
-            Some((one, other)) => Err(invalid(format!("subnets {one} and {other} overlap"))),
-            None => Ok(Self { ranges }),
+        let spans: Vec<Span> = ranges.iter().map(|range| range.span).collect();
+        let of = |(one, other)| Some((ranges.get(one)?, ranges.get(other)?));
+        if let Some((one, other)) = first_overlap(&spans).and_then(of) {
+            return Err(invalid(format!("subnets {one} and {other} overlap")));
+        }
+        let mut sorted: Vec<usize> = (0..ranges.len()).collect();
+        sorted.sort_unstable_by_key(|place| spans.get(*place).map(|span| span.first));
+        Ok(Self { ranges, sorted })
+    }
+
+    /// Takes `everywhere` out of every range, besides what each excludes itself.
+    pub fn exclude(&mut self, everywhere: &Spans) {
+        for range in &mut self.ranges {
+            let more: Vec<Span> = everywhere.within(range.span).collect();
+            if !more.is_empty() {
+                let own = range.exclude.within(range.span);
+                range.exclude = Spans::of(own.chain(more).collect());
+            }
         }
     }
 
     /// The ranges in their order.
-    pub(crate) fn ranges(&self) -> &[Range] {
+    pub fn ranges(&self) -> &[Range] {
         &self.ranges
     }
 
     /// Whether its addresses are IPv4.
-    pub(crate) fn is_ipv4(&self) -> bool {
+    pub fn is_ipv4(&self) -> bool {
         self.ranges.iter().any(|range| range.subnet.is_ipv4())
     }
 
     /// The range that `ip` lies in.
-    pub(crate) fn range_of(&self, ip: IpAddr) -> Option<&Range> {
-        self.ranges.iter().find(|range| range.span.contains(ip))
+    pub fn range_of(&self, ip: IpAddr) -> Option<&Range> {
+        let at = number_of(ip);
+        self.touching(Span { first: at, last: at })
     }
 
     /// Whether the two sets have an address in common.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        self.ranges.iter().any(|one| other.ranges.iter().any(|another| one.overlaps(another)))
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (few, many) = match self.ranges.len() <= other.ranges.len() {
+            true => (self, other),
+            false => (other, self),
+        };
+        few.ranges.iter().any(|range| many.touching(range.span).is_some())
+    }
+
+    /// A range that has an address in common with `span`.
+    fn touching(&self, span: Span) -> Option<&Range> {
+        let range = |place: &usize| self.ranges.get(*place);
+        let before = |place: &usize| range(place).is_some_and(|range| range.span.last < span.first);
+        let found = self.sorted.get(self.sorted.partition_point(before)).and_then(range);
+        found.filter(|range| range.span.overlaps(&span))
     }
 }
 
@@ -199,7 +230,7 @@ impl fmt::Display for RangeSet {
 }
 
 /// Refuses sets that overlap, naming the first two.
-pub(crate) fn refuse_overlap(sets: &[RangeSet]) -> Result<()> {
+pub fn refuse_overlap(sets: &[RangeSet]) -> Result<()> {
     for (index, one) in sets.iter().enumerate() {
         for (other_index, other) in sets.iter().enumerate().skip(index + 1) {
             if one.overlaps(other) {

@@ -10,7 +10,7 @@ use crate::config::Place;
 use crate::store::{Holder, Lease, Pool};
 
 /// Frees what the attachment holds. Nothing held, or no pool at all, is done already.
-pub(crate) fn release(place: &Place, attachment: &Attachment) -> Result<()> {
+pub fn release(place: &Place, attachment: &Attachment) -> Result<()> {
     let Some(mut pool) = Pool::open(place)? else { return Ok(()) };
     let (container, ifname) = (&attachment.container, &attachment.ifname);
     let held = pool.held_by(container, ifname)?;
@@ -21,7 +21,7 @@ pub(crate) fn release(place: &Place, attachment: &Attachment) -> Result<()> {
 }
 
 /// Frees what is held by none of `valid`, in whatever boot it was given.
-pub(crate) fn collect(place: &Place, valid: &ValidAttachments<'_>) -> Result<()> {
+pub fn collect(place: &Place, valid: &ValidAttachments<'_>) -> Result<()> {
     let Some(mut pool) = Pool::open(place)? else { return Ok(()) };
     let leases = pool.leases()?;
     let stale: Vec<&Lease> = leases.iter().filter(|lease| !lives(&lease.holder, valid)).collect();

@@ -4,7 +4,7 @@ use cni_common::spec::Dns;
 
 /// What `text` says. Unknown words are skipped; of several `domain` lines the last counts, and
 /// `search` and `options` lines add up, as in the reference.
-pub(crate) fn parse(text: &str) -> Dns {
+pub fn parse(text: &str) -> Dns {
     let mut dns = Dns::default();
     for line in text.lines() {
         if line.starts_with(['#', ';']) {

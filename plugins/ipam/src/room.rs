@@ -16,18 +16,18 @@ use crate::store::{Holder, Lease, Pool};
 
 /// The room in one set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
+pub struct Room {
     /// Addresses that may be given, in all.
-    pub(crate) total: u128,
+    pub total: u128,
     /// Of these, held by a container that may live.
-    pub(crate) held: u128,
+    pub held: u128,
     /// Of these, held by nobody any more, and given again when nothing else is left.
-    pub(crate) reclaimable: u128,
+    pub reclaimable: u128,
 }
 
 impl Room {
     /// Counts the room of `set` by reading every file of the pool.
-    pub(crate) fn of(pool: &mut Pool, set: &RangeSet) -> Result<Self> {
+    pub fn of(pool: &mut Pool, set: &RangeSet) -> Result<Self> {
         let leases = pool.leases()?;
         let mut room = Self { total: 0, held: 0, reclaimable: 0 };
         for span in set.ranges().iter().flat_map(allocate::givable) {
@@ -43,12 +43,12 @@ impl Room {
     }
 
     /// Addresses that there is no file of.
-    pub(crate) fn free(&self) -> u128 {
+    pub fn free(&self) -> u128 {
         self.total.saturating_sub(self.held).saturating_sub(self.reclaimable)
     }
 
     /// Frees all of `set` that is proved to be nobody's any more; how many that were.
-    pub(crate) fn reclaim(pool: &mut Pool, set: &RangeSet) -> Result<usize> {
+    pub fn reclaim(pool: &mut Pool, set: &RangeSet) -> Result<usize> {
         let leases = pool.leases()?;
         let of_set = leases.iter().filter(|lease| allocate::is_givable(set, lease.ip));
         let stale: Vec<&Lease> = of_set.filter(|lease| Self::is_reclaimable(pool, lease)).collect();
@@ -61,7 +61,7 @@ impl Room {
     }
 
     /// Frees one address if it is proved to be nobody's any more.
-    pub(crate) fn reclaim_one(pool: &mut Pool, ip: IpAddr) -> Result<bool> {
+    pub fn reclaim_one(pool: &mut Pool, ip: IpAddr) -> Result<bool> {
         let Some(holder) = pool.holder(ip)? else { return Ok(false) };
         let lease = Lease { ip, holder };
         if !Self::is_reclaimable(pool, &lease) {
@@ -81,7 +81,7 @@ impl Room {
     }
 
     /// What an operator may do about a set without room.
-    pub(crate) fn advice(&self, pool: &Path) -> String {
+    pub fn advice(&self, pool: &Path) -> String {
         format!(
             "{self}; look: `head -v {0}/*` shows the container holding each address; what to do: \
              delete the files of containers that are gone, have the runtime call GC, or give the \

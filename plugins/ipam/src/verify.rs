@@ -11,7 +11,7 @@ use crate::store::{Holder, Pool};
 
 /// Fails unless the attachment holds an address, and every one that `previous` reports of its
 /// sets.
-pub(crate) fn check(
+pub fn check(
     config: &Config,
     attachment: &Attachment,
     previous: Option<&CniResult>,
@@ -38,7 +38,7 @@ pub(crate) fn check(
 }
 
 /// Fails with code 50 when an ADD would find a set without room; the details tell of every set.
-pub(crate) fn status(config: &Config) -> Result<()> {
+pub fn status(config: &Config) -> Result<()> {
     let Some(mut pool) = Pool::open(&config.place)? else { return Ok(()) };
     let mut full = Vec::new();
     for (index, set) in config.sets.iter().enumerate() {

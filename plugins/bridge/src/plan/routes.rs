@@ -1,5 +1,6 @@
 //! From the routes of a result to routes of the kernel's. Pure.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use cni_common::spec::{CniResult, Route};
@@ -15,16 +16,18 @@ const SCOPE_LINK: u8 = 253;
 pub fn link_routes(result: &CniResult) -> Result<Vec<LinkRoute>> {
     let gateways: Vec<IpAddr> = result.ips.iter().filter_map(|ip| ip.gateway).collect();
     let mut found: Vec<LinkRoute> = Vec::new();
+    // By all but the gateways, and whether there are any; a result may have thousands of routes.
+    let mut places: HashMap<(LinkRoute, bool), usize> = HashMap::new();
+    let mut hops: HashSet<(usize, IpAddr)> = HashSet::new();
     for route in &result.routes {
         let next = link_route(route, &gateways)?;
-        let same = found.iter_mut().find(|before| is_same_but_gateways(before, &next));
-        match same {
+        let gateway = next.gateways.first().copied();
+        let bare = LinkRoute { gateways: Vec::new(), ..next.clone() };
+        let place = *places.entry((bare, gateway.is_some())).or_insert(found.len());
+        let is_new = gateway.is_some_and(|gateway| hops.insert((place, gateway)));
+        match found.get_mut(place) {
             None => found.push(next),
-            Some(before) => {
-                let new = next.gateways.into_iter().filter(|gw| !before.gateways.contains(gw));
-                let new: Vec<IpAddr> = new.collect();
-                before.gateways.extend(new);
-            }
+            Some(before) => before.gateways.extend(gateway.filter(|_| is_new)),
         }
     }
     Ok(found)
@@ -64,9 +67,4 @@ fn link_route(route: &Route, gateways: &[IpAddr]) -> Result<LinkRoute> {
 /// The destination with its host part zero, as the kernel demands.
 fn network(dst: IpNetwork) -> IpNetwork {
     IpNetwork::new(dst.network(), dst.prefix()).unwrap_or(dst)
-}
-
-fn is_same_but_gateways(a: &LinkRoute, b: &LinkRoute) -> bool {
-    let bare = |route: &LinkRoute| LinkRoute { gateways: Vec::new(), ..route.clone() };
-    bare(a) == bare(b) && a.gateways.is_empty() == b.gateways.is_empty()
 }

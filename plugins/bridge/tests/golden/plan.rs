@@ -56,7 +56,7 @@ fn planned(case: &Value, text: &mut String) -> Result<()> {
         section(
             text,
             "name servers",
-            vec![plan::resolv_conf((path, "/etc/netns/.unfinished".into()), "# MARKER", dns)],
+            vec![plan::resolv_conf((path, "/etc/netns/.unfinished".into()), "# MARKER", dns)?],
         );
     }
     Ok(())

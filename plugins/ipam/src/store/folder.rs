@@ -234,21 +234,14 @@ impl Folder {
         Ok(addresses)
     }
 
-    /// The address given last of the set `index`; `None` if none is recorded.
-    pub(super) fn last_given(&self, index: usize) -> Result<Option<IpAddr>> {
-        let name = last_name(index);
+    /// The address given last of the set `index`; `None` if none is recorded that can be read. It
+    /// is a hint only: whatever else is in its place, the round begins anew.
+    pub(super) fn last_given(&self, index: usize) -> Option<IpAddr> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = match openat(&self.dir, name.as_str(), flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(errno) => return Err(failed("read", &self.path.join(name), errno)),
-        };
+        let fd = openat(&self.dir, last_name(index).as_str(), flags, Mode::empty()).ok()?;
         let mut text = String::new();
-        file.take(LONGEST as u64)
-            .read_to_string(&mut text)
-            .map_err(|error| Error::io("read", &self.path.join(name), &error))?;
-        // Cut short or empty: the round begins anew.
-        Ok(text.trim().parse().ok())
+        File::from(fd).take(LONGEST as u64).read_to_string(&mut text).ok()?;
+        text.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
     }
 
     /// Whether the set `index` has its record, so that writing it will not change the folder.

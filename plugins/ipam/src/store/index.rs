@@ -97,6 +97,10 @@ impl Index {
         let mut addresses = Vec::new();
         for number in 0..self.odd {
             let slots = self.table.find(odd_key(number))?;
+            // They are numbered without a gap: a header that counts more of them is wrong.
+            if slots.is_empty() {
+                break;
+            }
             addresses.extend(slots.iter().map(|slot| address_of(slot.number)));
         }
         Ok(addresses)
@@ -123,13 +127,14 @@ impl Index {
     pub(super) fn first_free(&mut self, span: Span) -> io::Result<Option<IpAddr>> {
         let mut next = span.first;
         while next <= span.last {
-            let skip = next % BLOCK;
-            let held = self.block(next / BLOCK)? >> skip;
-            let free = next + u128::from(held.trailing_ones());
-            let end = next + (BLOCK - skip);
-            if free < end {
+            let held = u128::from((self.block(next / BLOCK)? >> (next % BLOCK)).trailing_ones());
+            let last = next | (BLOCK - 1);
+            if held <= last - next {
+                let free = next + held;
                 return Ok((free <= span.last).then(|| address_of(free)));
             }
+            // The last block of all has none behind it.
+            let Some(end) = last.checked_add(1) else { break };
             next = end;
         }
         Ok(None)
@@ -262,6 +267,19 @@ mod tests {
         index.set_held(ip("10.0.0.77"), false).unwrap();
         let found = index.first_free(span("10.0.0.2", "10.0.0.200")).unwrap();
         assert_eq!(found, Some(ip("10.0.0.77")));
+    }
+
+    #[test]
+    fn the_end_of_the_address_space_is_an_end() {
+        let last = |n: u128| Lease { ip: address_of(u128::MAX - n), holder: Holder::Unknown };
+        let held: Vec<Lease> = (0..100).filter(|n| *n != 3).map(last).collect();
+        let mut index = Index::of(&held).unwrap();
+        let span = |n: u128| Span { first: u128::MAX - n, last: u128::MAX };
+        assert_eq!(index.first_free(span(90)).unwrap(), Some(address_of(u128::MAX - 3)));
+        assert_eq!(index.first_free(span(2)).unwrap(), None);
+        assert_eq!(index.first_free(span(0)).unwrap(), None);
+        index.set_held(address_of(u128::MAX), false).unwrap();
+        assert_eq!(index.first_free(span(2)).unwrap(), Some(address_of(u128::MAX)));
     }
 
     #[test]

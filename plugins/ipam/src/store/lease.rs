@@ -9,7 +9,7 @@ const BREAK: &str = "\r\n";
 
 /// Who holds an address, by the content of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
+pub enum Holder {
     /// `<containerID>\r\n<ifname>`.
     Attachment(ContainerId, IfName),
     /// `<containerID>`: the old format, for whatever interface.
@@ -24,16 +24,16 @@ pub(crate) enum Holder {
 
 /// An address and who holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lease {
+pub struct Lease {
     /// The address, which names the file.
-    pub(crate) ip: IpAddr,
+    pub ip: IpAddr,
     /// What the file says.
-    pub(crate) holder: Holder,
+    pub holder: Holder,
 }
 
 impl Holder {
     /// Reads the content of an address file.
-    pub(crate) fn parse(content: &[u8]) -> Self {
+    pub fn parse(content: &[u8]) -> Self {
         if content.iter().all(|byte| *byte == 0 || byte.is_ascii_whitespace()) {
             return Self::Nobody;
         }
@@ -52,17 +52,17 @@ impl Holder {
     }
 
     /// The content of an attachment's address file.
-    pub(crate) fn content(container: &ContainerId, ifname: &IfName) -> String {
+    pub fn content(container: &ContainerId, ifname: &IfName) -> String {
         format!("{container}{BREAK}{ifname}")
     }
 
     /// Whether the file was left by a write that did not finish: nobody holds the address.
-    pub(crate) fn is_nobody(&self) -> bool {
+    pub fn is_nobody(&self) -> bool {
         matches!(self, Self::Nobody | Self::HalfWritten(_))
     }
 
     /// The container, for a message.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Attachment(id, _) | Self::Container(id) | Self::HalfWritten(id) => id.as_str(),
             Self::Nobody => "nobody",

@@ -29,7 +29,7 @@ const POD: u64 = 1 << 63;
 
 /// The memory of one pool.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub struct Memory {
     table: Table,
     boot: u64,
     changed: bool,
@@ -50,13 +50,13 @@ impl Memory {
     }
 
     /// The address that `pod` was given last out of the set `index`.
-    pub(crate) fn address_of_pod(&mut self, pod: &str, index: usize) -> Option<IpAddr> {
+    pub fn address_of_pod(&mut self, pod: &str, index: usize) -> Option<IpAddr> {
         let slots = self.table.find(pod_key(pod, index)).ok()?;
         slots.first().map(|slot| address_of(slot.number))
     }
 
     /// Remembers that `pod` was given `ip` out of the set `index`.
-    pub(crate) fn note_pod(&mut self, pod: &str, index: usize, ip: IpAddr) {
+    pub fn note_pod(&mut self, pod: &str, index: usize, ip: IpAddr) {
         let key = pod_key(pod, index);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         for old in self.table.find(key).unwrap_or_default() {
@@ -74,7 +74,7 @@ impl Memory {
     }
 
     /// When `ip` was released, in milliseconds since boot, if that is less than `cooldown` ago.
-    pub(crate) fn cooling_since(&mut self, ip: IpAddr, cooldown: Duration) -> Option<u64> {
+    pub fn cooling_since(&mut self, ip: IpAddr, cooldown: Duration) -> Option<u64> {
         let number = number_of(ip);
         let released = self.table.get(release_key(number), number).ok()??.value;
         let age = now()?.checked_sub(released)?;

@@ -27,7 +27,7 @@ use std::rc::Rc;
 use cni_common::types::{ContainerId, IfName};
 use cni_common::{Error, Result, log};
 
-pub(crate) use lease::{Holder, Lease};
+pub use lease::{Holder, Lease};
 
 use crate::config::Place;
 use folder::Folder;
@@ -38,7 +38,7 @@ use shelf::Shelf;
 
 /// A pool whose lock is held by this process.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub struct Pool {
     folder: Folder,
     subject: Subject,
     shelf: Option<Shelf>,
@@ -58,12 +58,12 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// The pool at `place`; `None` if there is no such folder. Waits for its lock.
-    pub(crate) fn open(place: &Place) -> Result<Option<Self>> {
+    pub fn open(place: &Place) -> Result<Option<Self>> {
         Folder::open(&place.pool())?.map(|folder| Self::of(folder, place)).transpose()
     }
 
     /// The same, making the folder if there is none.
-    pub(crate) fn create(place: &Place) -> Result<Self> {
+    pub fn create(place: &Place) -> Result<Self> {
         Self::of(Folder::create(&place.pool())?, place)
     }
 
@@ -84,12 +84,12 @@ impl Pool {
     }
 
     /// The pool folder, for messages.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Every address file. Reads them all, unless this call has done so already.
-    pub(crate) fn leases(&mut self) -> Result<Rc<Vec<Lease>>> {
+    pub fn leases(&mut self) -> Result<Rc<Vec<Lease>>> {
         match &self.seen {
             Some(seen) => Ok(Rc::clone(seen)),
             None => self.survey(),
@@ -118,12 +118,12 @@ impl Pool {
     }
 
     /// Who holds `ip`.
-    pub(crate) fn holder(&self, ip: IpAddr) -> Result<Option<Holder>> {
+    pub fn holder(&self, ip: IpAddr) -> Result<Option<Holder>> {
         self.folder.read_lease(ip)
     }
 
     /// Gives `ip` to the attachment; `false` if somebody holds it.
-    pub(crate) fn take(
+    pub fn take(
         &mut self,
         ip: IpAddr,
         container: &ContainerId,
@@ -145,7 +145,7 @@ impl Pool {
     }
 
     /// Frees `ip`, which the attachment holds.
-    pub(crate) fn release(
+    pub fn release(
         &mut self,
         ip: IpAddr,
         container: &ContainerId,
@@ -163,7 +163,7 @@ impl Pool {
     }
 
     /// Frees `addresses`, whoever holds them; what could not be done.
-    pub(crate) fn reclaim(&mut self, addresses: &[IpAddr]) -> Result<Vec<Error>> {
+    pub fn reclaim(&mut self, addresses: &[IpAddr]) -> Result<Vec<Error>> {
         let leases = self.leases()?;
         // Reading again the few that are left is quicker than a mark for each of many.
         let most = addresses.len() > leases.len() / 2;
@@ -195,18 +195,18 @@ impl Pool {
     }
 
     /// Whether the file of `ip` was made by this suite in an earlier boot.
-    pub(crate) fn is_of_earlier_boot(&self, ip: IpAddr) -> bool {
+    pub fn is_of_earlier_boot(&self, ip: IpAddr) -> bool {
         let Some(now) = &self.subject.boot else { return false };
         self.folder.boot_of(ip).is_some_and(|boot| boot != *now)
     }
 
     /// The address given last of the set `index`.
-    pub(crate) fn last_given(&self, index: usize) -> Result<Option<IpAddr>> {
+    pub fn last_given(&self, index: usize) -> Option<IpAddr> {
         self.folder.last_given(index)
     }
 
     /// Records the address given last of the set `index`.
-    pub(crate) fn set_last_given(&mut self, index: usize, ip: IpAddr) -> Result<()> {
+    pub fn set_last_given(&mut self, index: usize, ip: IpAddr) -> Result<()> {
         if self.folder.has_last_given(index) {
             return self.folder.set_last_given(index, ip);
         }
@@ -214,12 +214,12 @@ impl Pool {
     }
 
     /// What is remembered of free addresses, if the configuration wants any of it.
-    pub(crate) fn memory(&mut self) -> Option<&mut Memory> {
+    pub fn memory(&mut self) -> Option<&mut Memory> {
         self.memory.as_mut()
     }
 
     /// Keeps what is known for the next call. What can't be kept is found out anew by it.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let Some(shelf) = &self.shelf else { return };
         let mut kept = Ok(());
         if let (Some(mark), Some(index), true) = (self.mark, &mut self.index, self.changed) {

@@ -16,7 +16,7 @@ use crate::range::Span;
 impl Pool {
     /// The addresses that the attachment holds; those of an old file for the container only when
     /// there is none that names the interface, as in the reference.
-    pub(crate) fn held_by(
+    pub fn held_by(
         &mut self,
         container: &ContainerId,
         ifname: &IfName,
@@ -71,12 +71,12 @@ impl Pool {
     }
 
     /// The first address of `spans` that nobody holds, by what is known.
-    pub(crate) fn known_free(&mut self, spans: &[Span]) -> Option<IpAddr> {
+    pub fn known_free(&mut self, spans: &[Span]) -> Option<IpAddr> {
         self.asked(|index| find_free(index, spans)).flatten()
     }
 
     /// The same; before the answer is "none", the files themselves are asked.
-    pub(crate) fn first_free(&mut self, spans: &[Span]) -> Result<Option<IpAddr>> {
+    pub fn first_free(&mut self, spans: &[Span]) -> Result<Option<IpAddr>> {
         if let Some(ip) = self.known_free(spans) {
             return Ok(Some(ip));
         }

@@ -16,6 +16,9 @@ const SLOTS: usize = PAGE / SLOT;
 /// Records a page holds on average at most: with twice that room, the chance that a bucket
 /// overflows (Poisson, mean 64, over 128) is below 1e-11.
 const FULL: u64 = 64;
+/// A larger table (67 million records, 4 GiB) is none that was written here, but perhaps a file
+/// with holes that takes for ever to read.
+const MOST_BUCKETS: u64 = 1 << 20;
 /// The smallest table: 16 pages of buckets.
 const LEAST_BUCKETS: u64 = 16;
 
@@ -77,8 +80,11 @@ impl Table {
         Self { file: Some(file), buckets, records, loaded: BTreeMap::new() }
     }
 
-    /// The size of a file of `buckets`.
+    /// The size of a file of `buckets`; `None` for more than a table has.
     pub(super) fn size(buckets: u64) -> Option<u64> {
+        if buckets > MOST_BUCKETS {
+            return None;
+        }
         buckets.checked_add(1)?.checked_mul(PAGE as u64)
     }
 
