@@ -107,6 +107,11 @@ impl Call {
         Answer(process::finish(&mut self.process(), &self.stdin, self.limit))
     }
 
+    /// What is on stdin.
+    pub(crate) fn stdin_bytes(&self) -> &[u8] {
+        &self.stdin
+    }
+
     /// The process as [`Self::run`] starts it, for tests that redirect or kill it. Its stdin is
     /// empty until they set it.
     pub fn process(&self) -> Command {
@@ -122,6 +127,11 @@ impl Call {
 pub struct Answer(Finished);
 
 impl Answer {
+    /// The answer that a finished process gave.
+    pub(crate) fn of(finished: Finished) -> Self {
+        Self(finished)
+    }
+
     /// The exit status; `None` when a signal ended it.
     pub fn status(&self) -> Option<i32> {
         self.0.status

@@ -15,6 +15,11 @@ pub fn bin_dir() -> PathBuf {
     profile_dir()
 }
 
+/// The program that measures another.
+pub(crate) fn measure() -> PathBuf {
+    present(profile_dir().join("measure"))
+}
+
 /// Where cargo puts what it builds: the test program is `<profile>/deps/<name>-<hash>`.
 fn profile_dir() -> PathBuf {
     let test = env::current_exe().expect("the path of this test program");

@@ -4,6 +4,8 @@
 //! - [`Container`], [`Outside`]: further network namespaces of that host.
 //! - [`Call`], [`Answer`]: one run of a plugin's executable, environment and stdin said in full.
 //! - [`runtime`]: a small container runtime, which calls chains of plugins as libcni does.
+//! - [`Usage`]: the CPU time and memory that such a run took.
+//! - [`Numbers`]: random ones that are the same for the same seed.
 //! - [`executable`], [`example`], [`bin_dir`]: where the executables are.
 //! - [`golden`]: a text compared with a file of `testdata/`.
 //! - [`feature`], [`not_run`]: what this kernel lacks, and the tests that could not run for it.
@@ -25,7 +27,9 @@ pub mod feature;
 mod folders;
 pub mod golden;
 mod host;
+mod measured;
 mod namespace;
+mod numbers;
 mod process;
 pub mod runtime;
 
@@ -34,4 +38,6 @@ pub use container::{Container, Outside};
 pub use executable::{REFERENCE_DIR, bin_dir, example, executable};
 pub use feature::not_run;
 pub use host::Host;
+pub use measured::Usage;
+pub use numbers::Numbers;
 pub use process::{Background, Finished};

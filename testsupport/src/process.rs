@@ -66,6 +66,21 @@ pub(crate) fn finish(command: &mut Command, stdin: &[u8], limit: Duration) -> Fi
     }
 }
 
+/// Runs `command`, whose standard streams are set, to its end.
+pub(crate) fn finish_redirected(command: &mut Command, limit: Duration) -> Finished {
+    let shown = format!("{command:?}");
+    let child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let id = child.id();
+    let output = wait(child, limit)
+        .unwrap_or_else(|| panic!("{shown}: process {id} did not end within {limit:?}"));
+    Finished {
+        command: shown,
+        status: output.status.code(),
+        stdout: output.stdout,
+        stderr: output.stderr,
+    }
+}
+
 fn write_stdin(pipe: Option<impl Write>, bytes: &[u8]) {
     let Some(mut pipe) = pipe else { return };
     match pipe.write_all(bytes) {

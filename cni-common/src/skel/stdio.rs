@@ -12,8 +12,8 @@ use crate::spec::Version;
 
 /// More than any configuration with its `prevResult` needs.
 const MOST: u64 = 1 << 20;
-/// GC's list names every attachment of a network, some 130 bytes each, twice.
-const MOST_GC: u64 = 32 << 20;
+/// GC's list names every attachment of a network, some 100 bytes each, twice: 60,000 of them.
+const MOST_GC: u64 = 12 << 20;
 
 /// How long VERSION waits for a configuration that it need not get: a person who types the call
 /// has a terminal for its stdin, which never ends.

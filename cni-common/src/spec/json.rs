@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::rc::Rc;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -62,7 +63,7 @@ impl<'a> Object<'a> {
 
     /// The value of `key` as it stands, if it is there.
     pub fn value(&self, key: &str) -> Option<Value<'a>> {
-        self.raw(key).map(|raw| Value { path: self.path_of(key), raw })
+        self.raw(key).map(|raw| Value { base: self.path_of(key).into(), index: None, raw })
     }
 
     /// The string at `key`.
@@ -112,14 +113,19 @@ impl<'a> Object<'a> {
 /// One JSON value with the path that leads to it.
 #[derive(Clone, Debug)]
 pub struct Value<'a> {
-    path: String,
+    /// The path of the key, or of the list that it is an element of.
+    base: Rc<str>,
+    index: Option<usize>,
     raw: &'a RawValue,
 }
 
 impl<'a> Value<'a> {
     /// The path of keys and indices from the document's top, for messages.
-    pub fn path(&self) -> &str {
-        &self.path
+    pub fn path(&self) -> String {
+        match self.index {
+            Some(index) => format!("{}[{index}]", self.base),
+            None => self.base.to_string(),
+        }
     }
 
     /// The JSON text as it came.
@@ -129,11 +135,11 @@ impl<'a> Value<'a> {
 
     /// The error for a value that is not valid (code 7): `<key>: <fault>` and the value.
     pub fn invalid(&self, fault: impl fmt::Display) -> Error {
-        Error::new(Code::InvalidConfig, format!("{}: {fault}, got {}", self.path, self.shown()))
+        Error::new(Code::InvalidConfig, format!("{}: {fault}, got {}", self.path(), self.shown()))
     }
 
     fn mistyped(&self, wanted: &str) -> Error {
-        Error::new(Code::Decode, format!("{}: must be {wanted}, got {}", self.path, self.shown()))
+        Error::new(Code::Decode, format!("{}: must be {wanted}, got {}", self.path(), self.shown()))
     }
 
     fn shown(&self) -> Cow<'a, str> {
@@ -174,7 +180,7 @@ impl<'a> Value<'a> {
 
     /// The value as an object.
     pub fn object(&self) -> Result<Object<'a>> {
-        Object::read(self.raw.get(), self.path.clone())
+        Object::read(self.raw.get(), self.path())
             .map_err(|error| self.mistyped("an object").with_details(error.to_string()))
     }
 
@@ -182,7 +188,9 @@ impl<'a> Value<'a> {
     pub fn list(&self) -> Result<Vec<Self>> {
         let items: Vec<&'a RawValue> =
             serde_json::from_str(self.raw.get()).map_err(|_type| self.mistyped("a list"))?;
-        let element = |(index, raw)| Value { path: format!("{}[{index}]", self.path), raw };
+        // A list may have very many elements, most of which nobody asks for their path.
+        let base: Rc<str> = self.path().into();
+        let element = |(index, raw)| Value { base: Rc::clone(&base), index: Some(index), raw };
         Ok(items.into_iter().enumerate().map(element).collect())
     }
 

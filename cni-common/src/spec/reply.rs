@@ -77,6 +77,8 @@ mod tests {
         let error = Error::new(Code::InvalidConfig, format!("key: {}: cause", "é".repeat(9_999)));
         let text = print_error(&error, Version::LATEST);
         assert!(text.len() < 4300 && text.contains("\"key: éé") && text.contains("éé: cause\""));
-        assert!(!print_error(&Error::new(Code::Io, "x".repeat(4096)), Version::LATEST).contains('…'));
+        assert!(
+            !print_error(&Error::new(Code::Io, "x".repeat(4096)), Version::LATEST).contains('…')
+        );
     }
 }

@@ -94,7 +94,8 @@ fn address_message(index: u32, address: IpNetwork) -> AddressMessage {
     message
 }
 
-fn link_address(message: &AddressMessage) -> Option<LinkAddress> {
+/// The address that a message tells of.
+pub fn link_address(message: &AddressMessage) -> Option<LinkAddress> {
     let mut address = None;
     let mut local = None;
     let mut flags = AddressFlags::empty();

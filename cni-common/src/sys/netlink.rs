@@ -44,7 +44,23 @@ pub enum Group {
     Ipv6Route = 11,
 }
 
-type Message = NetlinkMessage<RouteNetlinkMessage>;
+/// One message of a datagram.
+pub type Message = NetlinkMessage<RouteNetlinkMessage>;
+
+/// The messages of one datagram.
+pub fn read_datagram(datagram: &[u8]) -> Result<Vec<Message>> {
+    let mut messages = Vec::new();
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let message = Message::deserialize(rest)
+            .map_err(|error| Error::new(Code::Kernel, format!("netlink answer: {error}")))?;
+        // Messages are aligned to four bytes; one of no length would never end.
+        let length = (message.header.length as usize).next_multiple_of(4).max(16);
+        rest = rest.get(length..).unwrap_or_default();
+        messages.push(message);
+    }
+    Ok(messages)
+}
 
 impl Netlink {
     /// Opens a socket in the calling thread's network namespace.
@@ -199,17 +215,7 @@ impl Netlink {
         self.socket
             .recv(&mut self.buffer, MSG_DONTWAIT)
             .map_err(|error| socket_error(&error, "receive from netlink"))?;
-        let mut messages = Vec::new();
-        let mut rest = self.buffer.as_slice();
-        while !rest.is_empty() {
-            let message = Message::deserialize(rest)
-                .map_err(|error| Error::new(Code::Kernel, format!("netlink answer: {error}")))?;
-            // Messages are aligned to four bytes; one of no length would never end.
-            let length = (message.header.length as usize).next_multiple_of(4).max(16);
-            rest = rest.get(length..).unwrap_or_default();
-            messages.push(message);
-        }
-        Ok(messages)
+        read_datagram(&self.buffer)
     }
 
     fn wait_readable(&self, deadline: Instant) -> Result<bool> {

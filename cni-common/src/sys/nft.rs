@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+pub use self::question::{Told, read_answers};
 use self::wire::Wire;
 use crate::error::{Code, Error, Result};
 use crate::nft::{Generation, Operation};

@@ -130,7 +130,7 @@ fn next_hop(index: u32, gateway: IpAddr) -> RouteNextHop {
 }
 
 /// Reads a route of the kernel's, if any way of it leads through `index`.
-fn link_route(message: &RouteMessage, index: u32) -> Option<LinkRoute> {
+pub fn link_route(message: &RouteMessage, index: u32) -> Option<LinkRoute> {
     let is_ipv4 = message.header.address_family == AddressFamily::Inet;
     let is_ours = message.header.kind == RouteType::Unicast
         && message.header.protocol != RouteProtocol::Kernel;

@@ -140,6 +140,11 @@ impl BridgeConfig {
 /// The IPAM plugin of a request, found; `None` where there is none to be run.
 pub fn ipam_delegate(request: &Request<'_>) -> Result<Option<Delegate>> {
     match request.config.ipam_type()? {
+        // It would call itself, and that itself again.
+        Some(name) if name == "bridge" => Err(Error::new(
+            Code::InvalidConfig,
+            "ipam.type: must be the name of an IPAM plugin, got \"bridge\"",
+        )),
         Some(name) => Delegate::find(&name, request).map(Some),
         None => Ok(None),
     }

@@ -291,17 +291,14 @@ pub fn forwarding(result: &CniResult) -> Vec<Operation> {
 
 /// Writes the resolv.conf that `ip netns exec` puts before the container's eyes; `marker` is its
 /// first line. `paths` are where it will be and where it is until it is whole.
-pub fn resolv_conf(
-    paths: (PathBuf, PathBuf),
-    marker: &str,
-    dns: &Dns,
-) -> Result<Operation> {
+pub fn resolv_conf(paths: (PathBuf, PathBuf), marker: &str, dns: &Dns) -> Result<Operation> {
     let mut words = dns.nameservers.iter().chain(&dns.search).chain(&dns.options);
     let breaks = |word: &&String| word.contains(char::is_control);
     if let Some(word) = words.find(breaks).or(Some(&dns.domain).filter(breaks)) {
         let message = format!("dns: {word:?} holds a line break or another control character");
-        return Err(Error::new(Code::InvalidConfig, message)
-            .with_details("\"netnsResolvConf\": true"));
+        return Err(
+            Error::new(Code::InvalidConfig, message).with_details("\"netnsResolvConf\": true")
+        );
     }
     let mut lines = vec![marker.to_owned()];
     if !dns.domain.is_empty() {

@@ -12,8 +12,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use pool::{Numbers, Pool, addresses, reference};
+use pool::{Pool, addresses, reference};
 use serde_json::json;
+use testsupport::Numbers;
 
 /// Steps of one sequence; each is one or two processes.
 const STEPS: usize = 250;

@@ -9,9 +9,39 @@ use netlink_packet_netfilter::nftables::{
 };
 
 use super::Nft;
-use super::wire::{NEW_ELEMENTS, Question, Whole, Wire};
+use super::wire::{self, NEW_ELEMENTS, Question, Whole, Wire};
 use crate::error::{Context, Result};
 use crate::nft::{self, Element, Family, FoundChain, FoundRule, Generation, Set, Table, Value};
+
+/// What one datagram of answers tells of.
+#[derive(Debug)]
+pub struct Told {
+    /// The state's number.
+    pub generation: Option<Generation>,
+    /// The names of sets.
+    pub sets: Vec<String>,
+    /// Chains.
+    pub chains: Vec<FoundChain>,
+    /// Rules.
+    pub rules: Vec<FoundRule>,
+    /// Elements of the set that was asked about.
+    pub elements: Vec<Element>,
+}
+
+/// Reads a datagram of answers, those about elements as of `set`.
+pub fn read_answers(datagram: &[u8], set: &Set) -> Result<Told> {
+    let answer = wire::objects(datagram)?;
+    Ok(Told {
+        generation: answer.iter().find_map(|message| match message {
+            Message::NewGen(message) => nft::generation(message),
+            _ => None,
+        }),
+        sets: read_sets(&answer),
+        chains: read_chains(&answer).collect(),
+        rules: read_rules(&answer),
+        elements: read_elements(&answer, set),
+    })
+}
 
 /// Changes would have to come in between, and hide the same element, this many times.
 const LOOKS: usize = 20;
@@ -102,13 +132,7 @@ impl Nft {
         let message = Message::GetSet(SetMessage { attributes });
         let answer = self.ask(table.family, message, Question::All);
         let answer = answer.with_context(|| format!("list the sets of table {table}"))?;
-        Ok(answer
-            .iter()
-            .filter_map(|message| match message {
-                Message::NewSet(message) => nft::set_name(message),
-                _ => None,
-            })
-            .collect())
+        Ok(read_sets(&answer))
     }
 
     /// The chain of this name.
@@ -139,13 +163,7 @@ impl Nft {
         let message = Message::GetRule(RuleMessage { attributes });
         let answer = self.ask(table.family, message, Question::All);
         let answer = answer.with_context(|| format!("list the rules of table {table}"))?;
-        Ok(answer
-            .iter()
-            .filter_map(|message| match message {
-                Message::NewRule(message) => nft::rule(message),
-                _ => None,
-            })
-            .collect())
+        Ok(read_rules(&answer))
     }
 
     fn ask(
@@ -173,6 +191,22 @@ fn read_elements(answer: &[Message], set: &Set) -> Vec<Element> {
         })
         .flatten()
         .collect()
+}
+
+fn read_sets(answer: &[Message]) -> Vec<String> {
+    let name = |message: &Message| match message {
+        Message::NewSet(message) => nft::set_name(message),
+        _ => None,
+    };
+    answer.iter().filter_map(name).collect()
+}
+
+fn read_rules(answer: &[Message]) -> Vec<FoundRule> {
+    let rule = |message: &Message| match message {
+        Message::NewRule(message) => nft::rule(message),
+        _ => None,
+    };
+    answer.iter().filter_map(rule).collect()
 }
 
 fn read_chains(answer: &[Message]) -> impl Iterator<Item = FoundChain> {

@@ -259,24 +259,7 @@ impl Wire {
                 Err(errno) => return Err(Error::errno(Code::Kernel, errno)),
             }
         };
-        let mut rest = self.buffer.get(..length).unwrap_or_default();
-        let mut answers = Vec::new();
-        while !rest.is_empty() {
-            if let Some((answer, whole)) = elements(rest, first) {
-                // The message that ends the dump would say that it was interrupted.
-                answers.push((answer, false));
-                rest = rest.get(whole.next_multiple_of(4)..).unwrap_or_default();
-                continue;
-            }
-            let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest)
-                .map_err(|error| Error::new(Code::Kernel, error.to_string()))
-                .map_err(|error| error.context("read the packet filter's answer"))?;
-            let whole = usize::try_from(message.header.length).unwrap_or(usize::MAX);
-            let interrupted = message.header.flags & NLM_F_DUMP_INTR != 0;
-            answers.push((meaning(message, first), interrupted));
-            rest = rest.get(whole.next_multiple_of(4)..).unwrap_or_default();
-        }
-        Ok(Some(answers))
+        read_datagram(self.buffer.get(..length).unwrap_or_default(), first).map(Some)
     }
 }
 
@@ -287,6 +270,39 @@ fn passes(errno: Errno) -> bool {
 
 fn is_passing(error: &Error) -> bool {
     error.raw_errno().is_some_and(passes)
+}
+
+/// The objects in one datagram, whatever they answer.
+pub(super) fn objects(datagram: &[u8]) -> Result<Vec<NfTablesMessage>> {
+    let answers = read_datagram(datagram, 0)?.into_iter();
+    Ok(answers
+        .filter_map(|(answer, _)| match answer {
+            Answer::Object(object, _) => Some(object),
+            _ => None,
+        })
+        .collect())
+}
+
+/// What the messages of one datagram mean, and whether each says that its dump was interrupted.
+fn read_datagram(datagram: &[u8], first: u32) -> Result<Vec<(Answer, bool)>> {
+    let mut rest = datagram;
+    let mut answers = Vec::new();
+    while !rest.is_empty() {
+        if let Some((answer, whole)) = elements(rest, first) {
+            // The message that ends the dump would say that it was interrupted.
+            answers.push((answer, false));
+            rest = rest.get(whole.next_multiple_of(4)..).unwrap_or_default();
+            continue;
+        }
+        let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest)
+            .map_err(|error| Error::new(Code::Kernel, error.to_string()))
+            .map_err(|error| error.context("read the packet filter's answer"))?;
+        let whole = usize::try_from(message.header.length).unwrap_or(usize::MAX);
+        let interrupted = message.header.flags & NLM_F_DUMP_INTR != 0;
+        answers.push((meaning(message, first), interrupted));
+        rest = rest.get(whole.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(answers)
 }
 
 /// A message of elements, and its length. The message crate's own reading of a list of them takes

@@ -115,6 +115,27 @@ fn a_second_add_of_a_living_attachment() {
     node.check(&blue, &config, &result).expect_silent_success();
 }
 
+/// The kernel takes 254 bytes of an alias; a longer one would leave the attachment marked unfinished.
+#[test]
+fn a_second_add_of_an_attachment_with_long_names() {
+    let node = Node::giving(&["10.1.0.2/16"]);
+    let blue = node.host.container("blue");
+    let config = config(json!({"isGateway": true}));
+    let (id, pod) = ("c".repeat(64), "p".repeat(253));
+    let args = format!("K8S_POD_NAMESPACE={};K8S_POD_NAME={pod}", "n".repeat(63));
+    for id in [id, "c".repeat(2000)] {
+        let call =
+            |command| node.call(command, &blue).container_id(&id).args(&args).config(&config).run();
+        let result = call("ADD").expect_success().json();
+        let alias = node.host.run(["ip", "link", "show", &host_end(&result)]);
+        assert!(alias.contains("alias net/ccc") && !alias.contains("being attached"), "{alias}");
+        call("ADD").expect_error(101);
+        assert!(blue.pings("10.1.0.1"));
+        call("DEL").expect_silent_success();
+        assert!(!node.has_link(&host_end(&result)));
+    }
+}
+
 #[test]
 fn the_del_of_a_refused_add_leaves_the_living_attachment_alone() {
     let node = Node::giving(&["10.1.0.2/16"]);

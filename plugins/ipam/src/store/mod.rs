@@ -123,12 +123,7 @@ impl Pool {
     }
 
     /// Gives `ip` to the attachment; `false` if somebody holds it.
-    pub fn take(
-        &mut self,
-        ip: IpAddr,
-        container: &ContainerId,
-        ifname: &IfName,
-    ) -> Result<bool> {
+    pub fn take(&mut self, ip: IpAddr, container: &ContainerId, ifname: &IfName) -> Result<bool> {
         let boot = self.subject.boot.as_deref();
         let draft = self.folder.draft(Holder::content(container, ifname), boot)?;
         let made = self.change(|folder| folder.publish(&draft, ip))?;
@@ -145,12 +140,7 @@ impl Pool {
     }
 
     /// Frees `ip`, which the attachment holds.
-    pub fn release(
-        &mut self,
-        ip: IpAddr,
-        container: &ContainerId,
-        ifname: &IfName,
-    ) -> Result<()> {
+    pub fn release(&mut self, ip: IpAddr, container: &ContainerId, ifname: &IfName) -> Result<()> {
         self.change(|folder| folder.remove_lease(ip))?;
         self.note(|index| {
             index.remove(ip, container.as_str(), ifname.as_str())?;

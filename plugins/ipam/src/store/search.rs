@@ -16,11 +16,7 @@ use crate::range::Span;
 impl Pool {
     /// The addresses that the attachment holds; those of an old file for the container only when
     /// there is none that names the interface, as in the reference.
-    pub fn held_by(
-        &mut self,
-        container: &ContainerId,
-        ifname: &IfName,
-    ) -> Result<Vec<IpAddr>> {
+    pub fn held_by(&mut self, container: &ContainerId, ifname: &IfName) -> Result<Vec<IpAddr>> {
         if let Some(addresses) = self.known(container, ifname)? {
             return Ok(addresses);
         }

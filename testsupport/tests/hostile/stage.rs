@@ -1,0 +1,178 @@
+//! A host with a container, a valid configuration for every plugin, and the contract that a refused
+//! input is held to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testsupport::{Answer, Call, Container, Host, Usage};
+
+/// The plugins.
+pub(crate) const PLUGINS: [&str; 3] = ["bridge", "host-local", "loopback"];
+/// Those that read more than the common keys.
+pub(crate) const READERS: [&str; 2] = ["bridge", "host-local"];
+
+/// What a refusal may use. The promise is about release executables, which `CNI_BIN_DIR` names here;
+/// those of a debug build, with every check of the compiler's, are given ten times the CPU time.
+const CPU: Duration = Duration::from_millis(100);
+const MEMORY_KIB: u64 = 64 << 10;
+/// No answer is longer: message and details are cut to 4 KiB each, of which every byte may need an
+/// escape.
+const ANSWER: usize = 56 << 10;
+
+/// The host.
+pub(crate) struct Stage {
+    pub(crate) host: Host,
+    pub(crate) container: Container,
+    before: String,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let host = Host::new();
+        let container = host.container("blue");
+        fs::create_dir(host.temp_dir().join("pools")).unwrap();
+        let mut stage = Self { host, container, before: String::new() };
+        stage.before = stage.state();
+        stage
+    }
+
+    /// Where files of a test's own may lie: inside of what must not change.
+    pub(crate) fn folder(&self) -> &Path {
+        self.host.temp_dir()
+    }
+
+    /// The folder of the pools.
+    pub(crate) fn pools(&self) -> PathBuf {
+        self.folder().join("pools")
+    }
+
+    /// From here on the present state is what must not change.
+    pub(crate) fn settle(&mut self) {
+        self.before = self.state();
+    }
+
+    /// A configuration that `plugin` takes.
+    pub(crate) fn config(&self, plugin: &str) -> Value {
+        match plugin {
+            "loopback" => json!({"cniVersion": "1.1.0", "name": "net", "type": "loopback"}),
+            _ => json!({
+                "cniVersion": "1.1.0", "name": "net", "type": plugin, "bridge": "br0",
+                "isGateway": true,
+                "ipam": {
+                    "type": "host-local", "dataDir": self.pools(),
+                    "ranges": [[{"subnet": "10.1.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}],
+                },
+                "cni.dev/valid-attachments": [],
+            }),
+        }
+    }
+
+    /// The same with the value at a path of keys (`ipam.dataDir`) replaced.
+    pub(crate) fn with(&self, plugin: &str, path: &str, value: impl Into<Value>) -> Value {
+        let mut config = self.config(plugin);
+        set(&mut config, path, value);
+        config
+    }
+
+    /// A call with every variable that any command needs, and the valid configuration.
+    pub(crate) fn call(&self, plugin: &str, command: &str) -> Call {
+        Call::new(plugin)
+            .command(command)
+            .container_id("c1")
+            .netns(&self.container)
+            .ifname("eth0")
+            .config(self.config(plugin))
+    }
+
+    /// Runs `call`, which must be refused with `code` in the way all refusals are, by an answer that
+    /// has every word of `says`.
+    #[track_caller]
+    pub(crate) fn refuses(&self, call: &Call, code: u64, says: &[&str]) {
+        let (answer, usage) = call.measured();
+        refused(&answer, usage, code, says);
+    }
+
+    /// Nothing was changed since the state was settled.
+    #[track_caller]
+    pub(crate) fn unchanged(&self) {
+        let after = self.state();
+        assert!(self.before == after, "before: {}\n\nafter: {after}", self.before);
+    }
+
+    /// All that a plugin could change, as text.
+    fn state(&self) -> String {
+        let links = format!("{}\n{}\n", self.host.state(), self.container.state());
+        // A bridge's timers run by themselves.
+        let mut text = String::new();
+        let mut words = links.split(' ');
+        while let Some(word) = words.next() {
+            match word.ends_with("_timer") {
+                true => drop(words.by_ref().find(|word| !word.is_empty())),
+                false => text.extend([word, " "]),
+            }
+        }
+        for folder in ["/run/netns", "/etc/netns", "/var/lib/cni"] {
+            list(Path::new(folder), &mut text);
+        }
+        list(self.folder(), &mut text);
+        text
+    }
+}
+
+/// Every file below `folder`, with its kind and, if it is a short plain one, its content.
+fn list(folder: &Path, text: &mut String) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        let content = match metadata.is_file() && metadata.len() < 4096 {
+            true => {
+                // What can't be read is a namespace.
+                let bytes = fs::read(&path).unwrap_or_default();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            false => String::new(),
+        };
+        text.push_str(&format!("{} {:?} {content:?}\n", path.display(), metadata.file_type()));
+        if metadata.is_dir() {
+            list(&path, text);
+        }
+    }
+}
+
+/// Sets the value at a path of keys; indices of lists are numbers.
+pub(crate) fn set(config: &mut Value, path: &str, value: impl Into<Value>) {
+    let place = path.split('.').fold(config, |value, key| match key.parse::<usize>() {
+        Ok(index) => &mut value[index],
+        Err(_) => &mut value[key],
+    });
+    *place = value.into();
+}
+
+/// What is asserted of every refusal.
+#[track_caller]
+pub(crate) fn refused(answer: &Answer, usage: Usage, code: u64, says: &[&str]) {
+    let message = answer.expect_error(code);
+    let object = answer.json();
+    let known = ["cniVersion", "code", "msg", "details"];
+    let keys = object.as_object().unwrap().keys();
+    assert!(keys.into_iter().all(|key| known.contains(&key.as_str())), "{answer}");
+    assert!(!message.is_empty() && answer.stdout().len() < ANSWER, "{answer}");
+    assert!(answer.stderr().is_empty(), "{answer}");
+    let text = format!("{message}\n{}", answer.details());
+    for word in says {
+        assert!(text.contains(word), "{word:?} is not said\n{answer}");
+    }
+    small(usage, &answer);
+}
+
+/// The limits on what a refusal uses.
+#[track_caller]
+pub(crate) fn small(usage: Usage, answer: &impl std::fmt::Display) {
+    let limit = if std::env::var_os("CNI_BIN_DIR").is_some() { CPU } else { CPU * 10 };
+    let fits = usage.cpu <= limit && usage.memory <= MEMORY_KIB;
+    assert!(fits, "{usage:?} is more than {limit:?} or {MEMORY_KIB} KiB\n{answer}");
+}

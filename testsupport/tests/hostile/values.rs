@@ -1,0 +1,166 @@
+//! Values of the wrong kind, size or length, in every key.
+
+use serde_json::{Value, json};
+
+use crate::stage::{PLUGINS, READERS, Stage};
+
+/// Keys that every plugin reads, and what they take.
+const COMMON: [(&str, &str); 2] = [("name", "string"), ("cniVersion", "string")];
+
+/// Those of `bridge`.
+const BRIDGE: [(&str, &str); 22] = [
+    ("bridge", "string"),
+    ("ipMasqBackend", "string"),
+    ("isGateway", "flag"),
+    ("isDefaultGateway", "flag"),
+    ("forceAddress", "flag"),
+    ("ipMasq", "flag"),
+    ("hairpinMode", "flag"),
+    ("promiscMode", "flag"),
+    ("macspoofchk", "flag"),
+    ("enabledad", "flag"),
+    ("portIsolation", "flag"),
+    ("preserveDefaultVlan", "flag"),
+    ("disableContainerInterface", "flag"),
+    ("netnsResolvConf", "flag"),
+    ("vlanTrunk", "list"),
+    ("ipam", "object"),
+    ("dns", "object"),
+    ("runtimeConfig", "object"),
+    ("args", "object"),
+    ("ipam.type", "string"),
+    ("dns.nameservers", "list"),
+    ("dns.domain", "string"),
+];
+
+/// Those of `host-local`.
+const HOST_LOCAL: [(&str, &str); 19] = [
+    ("ipam", "object"),
+    ("ipam.dataDir", "string"),
+    ("ipam.resolvConf", "string"),
+    ("ipam.ranges", "list"),
+    ("ipam.ranges.0", "list"),
+    ("ipam.ranges.0.0", "object"),
+    ("ipam.ranges.0.0.subnet", "string"),
+    ("ipam.ranges.0.0.rangeStart", "string"),
+    ("ipam.ranges.0.0.gateway", "string"),
+    ("ipam.ranges.0.0.exclude", "list"),
+    ("ipam.exclude", "list"),
+    ("ipam.routes", "list"),
+    ("ipam.routes.0", "object"),
+    ("ipam.routes.0.dst", "string"),
+    ("ipam.stickyBy", "string"),
+    ("runtimeConfig", "object"),
+    ("runtimeConfig.ips", "list"),
+    ("runtimeConfig.ipRanges", "list"),
+    ("args.cni.ips", "list"),
+];
+
+/// Puts `text` at the place of `@` in a configuration: numbers that no [`Value`] holds.
+fn raw(stage: &Stage, plugin: &str, path: &str, text: &str) -> String {
+    stage.with(plugin, path, "@").to_string().replace("\"@\"", text)
+}
+
+#[test]
+fn numbers_that_are_none_or_too_many() {
+    let stage = Stage::new();
+    let refuses = |plugin, path: &str, text, code, shown: &str| {
+        let call = stage.call(plugin, "ADD").config(raw(&stage, plugin, path, text));
+        let key = path.rsplit('.').next().unwrap();
+        stage.refuses(&call, code, &[key, shown]);
+    };
+    for text in
+        ["1e400", "-1e400", "1.5", "99999999999999999999", "1e300", "\"1500\"", "[]", "true"]
+    {
+        refuses("bridge", "mtu", text, 6, text);
+        refuses("bridge", "vlan", text, 6, text);
+        refuses("host-local", "ipam.cooldownSeconds", text, 6, text);
+    }
+    for text in ["-1", "65536", "9007199254740991", "-9223372036854775808", "1e15"] {
+        refuses("bridge", "mtu", text, 7, "must be 0 to 65535");
+    }
+    for text in ["-1", "4095", "4294967296", "9223372036854775807"] {
+        refuses("bridge", "vlan", text, 7, "invalid VLAN ID");
+    }
+    for text in ["-1", "4294967296"] {
+        refuses("host-local", "ipam.cooldownSeconds", text, 7, text);
+    }
+    // Not even JSON.
+    for text in ["01", "+1", ".5", "1.", "1e", "0x10", "NaN", "Infinity", "-"] {
+        let call = stage.call("bridge", "ADD").config(raw(&stage, "bridge", "mtu", text));
+        stage.refuses(&call, 6, &["not a JSON object"]);
+    }
+    stage.unchanged();
+}
+
+#[test]
+fn another_json_type_in_every_key() {
+    let stage = Stage::new();
+    let wrong = |kind: &str| -> Vec<Value> {
+        let all = [json!("x"), json!(7), json!(true), json!([7]), json!({"a": 7})];
+        let is = |value: &Value| match kind {
+            "string" => value.is_string(),
+            "flag" => value.is_boolean(),
+            "list" => value.is_array(),
+            _ => value.is_object(),
+        };
+        all.into_iter().filter(|value| !is(value)).collect()
+    };
+    let cases = PLUGINS.iter().flat_map(|plugin| COMMON.iter().map(move |case| (*plugin, *case)));
+    let cases = cases.chain(BRIDGE.map(|case| ("bridge", case)));
+    for (plugin, (path, kind)) in cases.chain(HOST_LOCAL.map(|case| ("host-local", case))) {
+        for value in wrong(kind) {
+            let call = stage.call(plugin, "ADD").config(stage.with(plugin, path, value.clone()));
+            let key = path.rsplit('.').find(|word| word.parse::<u8>().is_err()).unwrap();
+            stage.refuses(&call, 6, &[key, "must be", &value.to_string()]);
+        }
+    }
+    stage.unchanged();
+}
+
+#[test]
+fn a_text_of_most_of_a_megabyte_in_every_key() {
+    let stage = Stage::new();
+    let long = "ab".repeat(450_000);
+    let refuses = |plugin, path: &str, code| {
+        let call = stage.call(plugin, "ADD").config(stage.with(plugin, path, long.as_str()));
+        stage.refuses(&call, code, &[path.rsplit('.').next().unwrap()]);
+    };
+    for plugin in PLUGINS {
+        let call =
+            stage.call(plugin, "ADD").config(stage.with(plugin, "cniVersion", long.as_str()));
+        stage.refuses(&call, 1, &["incompatible CNI versions", "abab"]);
+        let call = stage.call(plugin, "ADD").config(stage.with(plugin, "name", format!("{long}/")));
+        stage.refuses(&call, 7, &["network name", "abab"]);
+    }
+    for path in ["bridge", "runtimeConfig.mac", "args.cni.mac"] {
+        refuses("bridge", path, 7);
+    }
+    let call =
+        stage.call("bridge", "ADD").config(stage.with("bridge", "ipMasqBackend", long.as_str()));
+    stage.refuses(&call, 7, &["ipmasq backend", "abab"]);
+    let call = stage.call("bridge", "ADD").config(stage.with("bridge", "ipam.type", long.as_str()));
+    stage.refuses(&call, 103, &["failed to find plugin", "abab"]);
+    for path in ["subnet", "rangeStart", "rangeEnd", "gateway"] {
+        refuses("host-local", &format!("ipam.ranges.0.0.{path}"), 7);
+    }
+    refuses("host-local", "ipam.routes.0.dst", 7);
+    refuses("host-local", "ipam.routes.0.gw", 7);
+    refuses("host-local", "ipam.stickyBy", 2);
+    refuses("host-local", "ipam.resolvConf", 5);
+    let path = format!("/{long}");
+    let call =
+        stage.call("host-local", "ADD").config(stage.with("host-local", "ipam.dataDir", path));
+    stage.refuses(&call, 5, &["pool folder", "/abab", "ENAMETOOLONG"]);
+    stage.unchanged();
+}
+
+#[test]
+fn a_name_longer_than_a_file_may_have() {
+    let stage = Stage::new();
+    for plugin in READERS {
+        let call = stage.call(plugin, "ADD").config(stage.with(plugin, "name", "n".repeat(256)));
+        stage.refuses(&call, 5, &["pool folder", "nnnn", "ENAMETOOLONG"]);
+    }
+    stage.unchanged();
+}
