@@ -16,6 +16,7 @@ pub mod delegate;
 pub mod error;
 pub mod log;
 pub mod nft;
+mod reading;
 pub mod skel;
 pub mod spec;
 pub mod sys;

@@ -2,4 +2,9 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| invariants::pool(data));
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(
+    init: causeway_fuzz::start(),
+    |data: &[u8]| causeway_fuzz::run(invariants::pool, data)
+);

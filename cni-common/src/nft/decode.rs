@@ -12,6 +12,7 @@ use super::encode::key_length;
 use super::expression::{Flat, flat};
 use super::ruleset::{Element, KeyType, Value};
 use super::{FoundChain, FoundRule, Generation, userdata};
+use crate::reading;
 use crate::types::Mac;
 
 /// `NFTA_SET_ELEM_LIST_ELEMENTS` of linux/netfilter/nf_tables.h.
@@ -90,7 +91,7 @@ pub(crate) fn elements(
         for item in NlasIterator::new(bytes.as_slice()).flatten() {
             let attributes: Vec<_> = NlasIterator::new(item.value())
                 .flatten()
-                .filter_map(|attribute| SetElementAttribute::parse(&attribute).ok())
+                .filter_map(|item| reading::guarded(|| SetElementAttribute::parse(&item)).ok())
                 .collect();
             elements.extend(element(&attributes, fields));
         }

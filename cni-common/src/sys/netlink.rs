@@ -17,6 +17,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, Context, Error, Result};
+use crate::reading;
 
 /// The kernel sends at most 32 KiB in one datagram (`NLMSG_GOODSIZE` of a dump); twice that.
 const BUFFER: usize = 64 * 1024;
@@ -52,8 +53,8 @@ pub fn read_datagram(datagram: &[u8]) -> Result<Vec<Message>> {
     let mut messages = Vec::new();
     let mut rest = datagram;
     while !rest.is_empty() {
-        let message = Message::deserialize(rest)
-            .map_err(|error| Error::new(Code::Kernel, format!("netlink answer: {error}")))?;
+        let message = reading::guarded(|| Message::deserialize(rest))
+            .map_err(|error| error.context("read the netlink answer"))?;
         // Messages are aligned to four bytes; one of no length would never end.
         let length = (message.header.length as usize).next_multiple_of(4).max(16);
         rest = rest.get(length..).unwrap_or_default();

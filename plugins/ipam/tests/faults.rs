@@ -139,14 +139,14 @@ fn links_in_the_pool_are_not_followed() {
     let pool = Pool::small();
     let target = pool.data_dir().join("precious");
     fs::write(&target, "precious").unwrap();
-    for name in ["lock", "last_reserved_ip.0"] {
-        fs::create_dir_all(pool.folder()).unwrap();
-        symlink(&target, pool.file(name)).unwrap();
-        let message = pool.add("c1").expect_error(5);
-        assert!(message.contains(pool.file(name).to_str().unwrap()), "{message}");
-        assert!(pool.leases().is_empty());
-        fs::remove_file(pool.file(name)).unwrap();
-    }
+    fs::create_dir_all(pool.folder()).unwrap();
+    symlink(&target, pool.file("lock")).unwrap();
+    let message = pool.add("c1").expect_error(5);
+    assert!(message.contains(pool.file("lock").to_str().unwrap()), "{message}");
+    assert!(pool.leases().is_empty());
+    fs::remove_file(pool.file("lock")).unwrap();
+    // A hint that can't be read or written is none.
+    symlink(&target, pool.file("last_reserved_ip.0")).unwrap();
     symlink(&target, pool.file("10.0.0.2")).unwrap();
     symlink(pool.data_dir().join("dangling"), pool.file("10.0.0.3")).unwrap();
     assert_eq!(pool.given("c1"), ["10.0.0.4"]);

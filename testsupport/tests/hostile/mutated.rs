@@ -22,11 +22,18 @@ fn configurations(folder: &str) -> Vec<Value> {
     let mut paths: Vec<_> =
         fs::read_dir(golden::path(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    let configs = paths.iter().filter(|path| path.extension().is_some_and(|e| e == "json"));
+    let configs =
+        paths.iter().filter(|path| path.extension().is_some_and(|e| e != "md" && e != "txt"));
     configs
         .map(|path| {
             let case: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-            let mut config = case["config"].clone();
+            // One of `bridge` in a list of plugins, a case with a configuration, or one itself.
+            let mut plugins = case["plugins"].as_array().into_iter().flatten();
+            let of_list = plugins.find(|plugin| plugin["type"] == "bridge");
+            let mut config = match (of_list, case.get("config")) {
+                (Some(config), _) | (None, Some(config)) => config.clone(),
+                (None, None) => case.clone(),
+            };
             for (key, value) in [("cniVersion", "1.0.0"), ("name", "net")] {
                 if config.get(key).is_none() {
                     config[key] = value.into();
@@ -310,12 +317,15 @@ fn run(plugin: &str, folders: &[&str]) {
 
 #[test]
 fn inputs_of_bridge() {
-    run("bridge", &["testdata/bridge/invalid", "testdata/bridge/plan", "testdata/host-local/conf"]);
+    run("bridge", &["testdata/bridge/invalid", "testdata/bridge/plan", "testdata/callers"]);
 }
 
 #[test]
 fn inputs_of_host_local() {
-    run("host-local", &["testdata/host-local/conf", "testdata/host-local/invalid"]);
+    run(
+        "host-local",
+        &["testdata/callers", "testdata/host-local/conf", "testdata/host-local/invalid"],
+    );
 }
 
 #[test]

@@ -19,6 +19,7 @@ use nix::sys::socket::{
 use super::Refusal;
 use crate::error::{Code, Error, Result};
 use crate::nft::{Generation, Operation, encode};
+use crate::reading;
 
 /// `NFNL_SUBSYS_NFTABLES` of linux/netfilter/nfnetlink.h.
 const SUBSYSTEM: u16 = 10;
@@ -288,19 +289,18 @@ fn read_datagram(datagram: &[u8], first: u32) -> Result<Vec<(Answer, bool)>> {
     let mut rest = datagram;
     let mut answers = Vec::new();
     while !rest.is_empty() {
-        if let Some((answer, whole)) = elements(rest, first) {
+        if let Some((answer, length)) = elements(rest, first) {
             // The message that ends the dump would say that it was interrupted.
             answers.push((answer, false));
-            rest = rest.get(whole.next_multiple_of(4)..).unwrap_or_default();
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
             continue;
         }
-        let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest)
-            .map_err(|error| Error::new(Code::Kernel, error.to_string()))
+        let message = reading::guarded(|| NetlinkMessage::<NetfilterMessage>::deserialize(rest))
             .map_err(|error| error.context("read the packet filter's answer"))?;
-        let whole = usize::try_from(message.header.length).unwrap_or(usize::MAX);
+        let length = usize::try_from(message.header.length).unwrap_or(usize::MAX);
         let interrupted = message.header.flags & NLM_F_DUMP_INTR != 0;
         answers.push((meaning(message, first), interrupted));
-        rest = rest.get(whole.next_multiple_of(4)..).unwrap_or_default();
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(answers)
 }
