@@ -1,9 +1,9 @@
 //! The pool: which addresses are held, and by whom.
 //!
 //! A [`Pool`] exists only while its lock is held; dropping it lets go. The address files are the
-//! truth ([`folder`]); an index beside them ([`index`]) spares reading them all, and is trusted only
-//! while a mark on the folder ([`mark`]) proves that nobody else changed it
-//! (`docs/decisions/0007`). What is remembered of free addresses is in [`memory`]. Nothing here knows
+//! truth (`folder`); an index beside them (`index`) spares reading them all, and is trusted only
+//! while a mark on the folder (`mark`) proves that nobody else changed it
+//! (`docs/decisions/0007`). What is remembered of free addresses is in `memory`. Nothing here knows
 //! ranges or a configuration.
 
 mod crowd;
