@@ -99,6 +99,15 @@ impl State {
         Self { lines: self.lines.union(&other.lines).cloned().collect() }
     }
 
+    /// The lines that have `name` in what they say, not only in where they were found.
+    pub(crate) fn mentioning(&self, name: &str) -> String {
+        let mentions = |line: &&String| {
+            let (_place, said) = line.split_once(": ").unwrap_or_default();
+            said.contains(name)
+        };
+        self.lines.iter().filter(mentions).map(|line| format!("  {line}\n")).collect()
+    }
+
     /// With every word of `names` replaced, so that two attachments can be compared.
     pub(crate) fn renamed(&self, names: &[(String, String)]) -> Self {
         let renamed = |line: &String| {

@@ -58,6 +58,9 @@ impl Trial {
         let attached = scene.state().renamed(&names(&result));
         scene.call("DEL", "blue").run().expect_silent_success();
         let after = scene.state();
+        // What every DEL leaves would look like what was there before.
+        let left = before.with(&after).mentioning("blue");
+        assert!(left.is_empty(), "{kind}: an undisturbed DEL leaves\n{left}");
         scene.prepare(Command::Add);
         Self { scene, before, after, attached }
     }
