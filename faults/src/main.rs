@@ -30,6 +30,7 @@ mod trial;
 
 use std::process::ExitCode;
 use std::thread;
+use std::time::Instant;
 
 use churn::Time;
 use fault::{Command, Fault};
@@ -105,12 +106,13 @@ fn all(extent: Extent) -> Result<bool, String> {
         Extent::Full => (&Case::FULL[..], PAIRS, Time::Judged),
         Extent::Bounded => (&Case::BOUNDED[..], FEW_PAIRS, Time::Shown),
     };
+    let start = Instant::now();
     thread::scope(|scope| {
         let hanging = hanging::start(scope, cases);
         let churned = scope.spawn(|| churn::churn(pairs, time)).join().expect("the churn");
         let summary = sweep::sweep(&everything(), extent, WORKERS);
         let bounded = hanging::finish(hanging);
-        println!("\n{summary}");
+        println!("\n{summary}{:.0} s in all", start.elapsed().as_secs_f64());
         Ok(churned && bounded && summary.is_fine())
     })
 }
