@@ -6,17 +6,20 @@ use testsupport::{Container, golden};
 
 use crate::world::{Owner, World, arrives, mac, port, ruleset, run, seen, with_valid};
 
-/// Sends a gratuitous ARP reply for 10.88.0.5 with an honest frame source and this sender.
-const ARP: &str = "
-import socket, sys
-raw = lambda mac: bytes.fromhex(mac.replace(':', ''))
-s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-s.bind(('eth0', 0))
-ip = socket.inet_aton('10.88.0.5')
-head = b'\\xff' * 6 + raw(sys.argv[1]) + b'\\x08\\x06'
-body = bytes.fromhex('0001080006040002') + raw(sys.argv[2]) + ip + b'\\xff' * 6 + ip
-s.send(head + body)
-";
+/// Has the container say that 10.88.0.5 is at `sender`, with an honest frame source: it announces its
+/// address as the kernel does, and a rule of its own changes the sender that the ARP message names.
+fn announce(container: &Container, sender: &str) {
+    container.run(["sysctl", "-q", "-w", "net.ipv4.conf.eth0.arp_notify=1"]);
+    for rule in [
+        "add table arp liar",
+        "flush table arp liar",
+        "add chain arp liar out { type filter hook output priority 0 ; }",
+        &format!("add rule arp liar out arp saddr ether set {sender}"),
+    ] {
+        container.run(["nft", rule]);
+    }
+    take_address(container, &mac(5));
+}
 
 fn guard(number: u8) {
     let mac: Mac = mac(number).parse().unwrap();
@@ -64,18 +67,6 @@ fn arp_that_speaks_for_another_address_is_dropped() {
     let world = World::new();
     let (liar, victim) = (world.container(5), world.container(6));
     victim.run(["sysctl", "-q", "-w", "net.ipv4.neigh.eth0.locktime=0"]);
-    liar.run([
-        "ip",
-        "neigh",
-        "replace",
-        "10.88.0.6",
-        "lladdr",
-        &mac(6),
-        "nud",
-        "permanent",
-        "dev",
-        "eth0",
-    ]);
     let learnt = |sender: &str| {
         victim.run([
             "ip",
@@ -89,7 +80,10 @@ fn arp_that_speaks_for_another_address_is_dropped() {
             "dev",
             "eth0",
         ]);
-        liar.run(["python3", "-c", ARP, &mac(5), sender]);
+        announce(&liar, sender);
+        // The control packet needs no ARP message, which the guard may drop.
+        let entry = format!("ip neigh replace 10.88.0.6 lladdr {} nud permanent dev eth0", mac(6));
+        liar.run(entry.split(' ').collect::<Vec<_>>());
         // Another packet by the same way: once it is there, the first was there or dropped.
         assert_eq!(seen(&liar, &victim, "10.88.0.6"), "10.88.0.5");
         victim.run(["ip", "neigh", "show", "10.88.0.5"])
