@@ -67,6 +67,16 @@ build_folder() {
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')" "$(rustc -vV | sed -n 's/^host: //p')"
 }
 
+# Builds the release executables. Where they are built is not in them: two checkouts of a commit give
+# the same bytes.
+build_release() {
+    local paths
+    paths="\"--remap-path-prefix=$root=/causeway\""
+    paths+=", \"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo\""
+    (cd "$root" && cargo build --release --workspace --locked "${plugins[@]/#/--bin=}" \
+        --config "target.'cfg(target_os = \"linux\")'.rustflags = [$paths]")
+}
+
 # own_network COMMAND…: runs a command as root of a network and mount namespace of its own, so
 # that nothing it does reaches the machine's network. An ordinary user gets there through a user
 # namespace.
