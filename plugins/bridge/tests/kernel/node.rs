@@ -145,7 +145,8 @@ pub(crate) fn forwarding(host: &Host) -> String {
     host.run(["sysctl", "-n", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"])
 }
 
-/// `ip`'s text without what changes by itself: the timers of a bridge.
+/// `ip`'s text without what changes by itself: the timers of a bridge, and the mark on its routes while
+/// it has no carrier, which the kernel sets and takes away up to a second later.
 fn settled(state: &str) -> String {
     let mut kept = Vec::new();
     for line in state.lines() {
@@ -153,7 +154,7 @@ fn settled(state: &str) -> String {
         while let Some(word) = words.next() {
             if word.ends_with("_timer") {
                 words.next();
-            } else {
+            } else if word != "linkdown" {
                 kept.push(word);
                 kept.push(" ");
             }
