@@ -22,7 +22,13 @@ make_root() {
     local name tool
     mkdir -p "$1"/{dev,etc,proc,root,run,sys,tmp,usr/{bin,lib,lib64,sbin},var/lib/cni}
     for name in bin lib lib64 sbin; do ln -s "usr/$name" "$1/$name"; done
-    for tool in "${image_tools[@]}"; do take "$1" "$(command -v "$tool")"; done
+    for tool in "${image_tools[@]}"; do
+        # One program behind many names stays that.
+        tool=$(command -v "$tool")
+        name=$(realpath "$tool")
+        take "$1" "$name"
+        [ -e "$1/$tool" ] || ln -s "$name" "$1/$tool"
+    done
     # What iptables loads by name, and the reference plugins, which some tests compare with.
     take "$1" /usr/lib/*-linux-gnu/xtables/*.so /usr/lib/cni/{bridge,host-local}
     cp /etc/protocols "$1/etc"
