@@ -42,12 +42,20 @@ impl Netlink {
         if flags.isolated {
             infos.push(InfoBridgePort::Isolated(true));
         }
+        if flags.locked {
+            infos.push(InfoBridgePort::Locked(true));
+        }
         let mut change = aliased(name, alias);
         if !infos.is_empty() {
-            change = change
-                .set_port_kind(InfoPortKind::Bridge)
-                .set_port_data(InfoPortData::BridgePort(infos));
+            change = with_port_data(change, infos);
         }
+        self.change(RouteNetlinkMessage::NewLink(change.build()), 0)
+    }
+
+    /// Lets frames of every sender into the port of this name.
+    pub fn unlock_port(&mut self, name: &str) -> Result<()> {
+        let change = LinkMessageBuilder::<LinkUnspec>::new().name(name);
+        let change = with_port_data(change, vec![InfoBridgePort::Locked(false)]);
         self.change(RouteNetlinkMessage::NewLink(change.build()), 0)
     }
 
@@ -81,6 +89,13 @@ impl Netlink {
     pub fn remove_port_vlans(&mut self, index: u32, range: VlanRange) -> Result<()> {
         self.change(RouteNetlinkMessage::DelLink(vlans(index, range)), 0)
     }
+}
+
+fn with_port_data(
+    change: LinkMessageBuilder<LinkUnspec>,
+    infos: Vec<InfoBridgePort>,
+) -> LinkMessageBuilder<LinkUnspec> {
+    change.set_port_kind(InfoPortKind::Bridge).set_port_data(InfoPortData::BridgePort(infos))
 }
 
 fn aliased(name: &str, alias: &str) -> LinkMessageBuilder<LinkUnspec> {

@@ -51,6 +51,9 @@ pub struct PortFlags {
     pub hairpin: bool,
     /// No frames to or from other isolated ports.
     pub isolated: bool,
+    /// Frames come in only from senders that were told to the bridge: from none. Kernels before
+    /// 5.18 do not have it and ignore it.
+    pub locked: bool,
 }
 
 /// A bridge to be made.
@@ -195,6 +198,7 @@ impl Link {
                 self.port = PortFlags {
                     hairpin: infos.contains(&InfoBridgePort::HairpinMode(true)),
                     isolated: infos.contains(&InfoBridgePort::Isolated(true)),
+                    locked: infos.contains(&InfoBridgePort::Locked(true)),
                 };
             }
             _ => {}

@@ -41,6 +41,7 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         request,
         ends: ends(request, &config)?,
         config,
+        bridge_addresses: None,
     };
     attaching.refuse_taken_interface()?;
     // A panic is a defect, and no excuse for leaving half an attachment.
@@ -152,19 +153,27 @@ struct Attaching<'a> {
     config: BridgeConfig,
     ends: Ends,
     rules: Rules,
+    /// The bridge's own addresses, where it has been asked for them ahead.
+    bridge_addresses: Option<Vec<IpNetwork>>,
 }
 
 impl Attaching<'_> {
     fn attach(&mut self, ipam: Option<&Delegate>) -> Result<CniResult> {
-        // The IPAM plugin takes its time in a process of its own; the links need no addresses.
-        let running = ipam.map(Delegate::start_add).transpose()?;
-        let bridge = self.attach_links();
-        let ipam_result = match (running, ipam) {
-            (Some(running), Some(ipam)) => leftover::result_past_stale_lease(running, ipam),
-            _ => Ok(CniResult::default()),
+        let (bridge, mut result) = match ipam {
+            None => (self.attach_links()?, CniResult::default()),
+            // It takes its time in a process of its own; the links need no addresses.
+            Some(ipam) if self.config.ipam_only_gives_addresses() => {
+                let running = ipam.start_add()?;
+                let bridge = self.attach_links();
+                let result = leftover::result_past_stale_lease(running, ipam);
+                (bridge?, result?)
+            }
+            // One that works on the container interface finds it there, as with the reference.
+            Some(ipam) => {
+                let bridge = self.attach_links()?;
+                (bridge, leftover::result_past_stale_lease(ipam.start_add()?, ipam)?)
+            }
         };
-        let bridge = bridge?;
-        let mut result = ipam_result?;
         if ipam.is_some() && result.ips.is_empty() {
             return Err(Error::new(Code::Delegate, "IPAM plugin returned missing IP config"));
         }
@@ -175,8 +184,35 @@ impl Attaching<'_> {
         self.attach_network(&bridge, result)
     }
 
-    /// Makes bridge and pair; returns the bridge.
+    /// Makes bridge and pair and brings both ends up; returns the bridge.
     fn attach_links(&mut self) -> Result<Link> {
+        let bridge = self.attach_pair()?;
+        self.rules.guard(&self.config, self.ends.container_mac)?;
+        if self.config.container_up {
+            self.machine.apply(plan::container_link(&self.config, &self.ends))?;
+        }
+        self.look_ahead(&bridge)?;
+        Ok(bridge)
+    }
+
+    /// Asks what will have to be known when the addresses are there, while they are not.
+    fn look_ahead(&mut self, bridge: &Link) -> Result<()> {
+        if self.config.ipam.is_none() {
+            return Ok(());
+        }
+        self.machine.learn_container_index(&self.ends.container)?;
+        if self.config.gateway >= Gateway::Gateway && self.config.vlans.access.is_none() {
+            self.bridge_addresses = Some(self.addresses_of(bridge)?);
+        }
+        Ok(())
+    }
+
+    fn addresses_of(&mut self, link: &Link) -> Result<Vec<IpNetwork>> {
+        let addresses = self.machine.host.list_addresses(link.index)?;
+        Ok(addresses.iter().map(|address| address.address).collect())
+    }
+
+    fn attach_pair(&mut self) -> Result<Link> {
         let mut tries = 0;
         loop {
             let bridge = self.ensure_bridge()?;
@@ -222,7 +258,6 @@ impl Attaching<'_> {
     /// Addresses, routes, forwarding; returns the whole result.
     fn attach_network(&mut self, bridge: &Link, mut result: CniResult) -> Result<CniResult> {
         let vlan_interface = self.attach_gateway(bridge, &result)?;
-        self.rules.guard(&self.config, self.ends.container_mac)?;
         self.rules.masquerade(&self.config, &result)?;
         if self.config.container_up {
             let operations = plan::container(&self.config, &result, &self.ends)?;
@@ -250,8 +285,10 @@ impl Attaching<'_> {
             None => bridge.clone(),
             Some(vlan) => self.ensure_vlan_gateway(vlan)?,
         };
-        let found: Vec<IpNetwork> =
-            self.machine.host.list_addresses(link.index)?.iter().map(|a| a.address).collect();
+        let found = match self.bridge_addresses.take() {
+            Some(addresses) => addresses,
+            None => self.addresses_of(&link)?,
+        };
         let operations = plan::gateway_addresses(&self.config, result, &link, &found)?;
         self.machine.apply(operations)?;
         Ok(self.config.vlans.access.map(|_| interface(&link, None)))

@@ -105,6 +105,9 @@ impl Machine {
             Operation::MarkPort { name, alias, flags } => {
                 self.host.mark_port(name, alias, *flags).with_context(|| operation.to_string())
             }
+            Operation::UnlockPort { name } => {
+                self.host.unlock_port(name).with_context(|| operation.to_string())
+            }
             Operation::PortVlans { name, first, last, action } => {
                 self.port_vlans(name, (*first, *last), *action)
             }
@@ -371,6 +374,11 @@ impl Machine {
         let index = netlink.index_of(name)?;
         self.indices.push((place, name.to_owned(), index));
         Ok(index)
+    }
+
+    /// Looks the container interface's index up, for what will be done with it later.
+    pub fn learn_container_index(&mut self, name: &str) -> Result<()> {
+        self.index(Place::Container, name).map(|_index| ())
     }
 
     /// Notes the index of a link of the host that was looked up anyway.

@@ -92,7 +92,16 @@ const DEFAULT_BRIDGE: &str = "cni0";
 /// The largest MTU the kernel gives a veth (`ETH_MAX_MTU`).
 const LARGEST_MTU: i64 = 65535;
 
+/// IPAM plugins that only give addresses.
+const ONLY_GIVE_ADDRESSES: [&str; 2] = ["host-local", "static"];
+
 impl BridgeConfig {
+    /// Whether the IPAM plugin does nothing on the container interface. Any that is not known may,
+    /// as `dhcp` does.
+    pub fn ipam_only_gives_addresses(&self) -> bool {
+        self.ipam.as_deref().is_some_and(|ipam| ONLY_GIVE_ADDRESSES.contains(&ipam))
+    }
+
     /// Checks the keys of `bridge`. `args` are `CNI_ARGS`.
     pub fn parse(config: &NetworkConfig<'_>, args: &CniArgs) -> Result<Self> {
         let keys = &config.keys;
@@ -120,7 +129,7 @@ impl BridgeConfig {
             force_address: keys.flag("forceAddress")?,
             masquerade: masquerade(keys)?,
             mtu: mtu(keys)?,
-            port: PortFlags { hairpin, isolated: keys.flag("portIsolation")? },
+            port: PortFlags { hairpin, isolated: keys.flag("portIsolation")?, locked: false },
             promiscuous,
             vlans: vlans(keys)?,
             mac_spoof_check: keys.flag("macspoofchk")?,

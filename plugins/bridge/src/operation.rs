@@ -69,6 +69,11 @@ pub enum Operation {
         /// The port's flags.
         flags: PortFlags,
     },
+    /// Let frames from every sender into a port.
+    UnlockPort {
+        /// The host end.
+        name: String,
+    },
     /// Let VLANs pass a port, or no more.
     PortVlans {
         /// The port.

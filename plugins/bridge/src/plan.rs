@@ -1,8 +1,8 @@
 //! From configuration and what the host has to a list of operations. Pure: no file, socket or
 //! process is touched here.
 //!
-//! [`link_layer`] needs no addresses and can be done while the IPAM plugin still runs;
-//! [`container`] is done with its result.
+//! [`link_layer`] and [`container_link`] need no addresses and can be done while the IPAM plugin
+//! still runs; [`container`] is done with its result.
 
 mod routes;
 
@@ -78,6 +78,10 @@ pub fn bridge(config: &BridgeConfig, found: Option<&Link>, new_mac: Mac) -> Resu
 }
 
 /// Makes the pair and its port.
+///
+/// The port is locked until the container has its addresses: what the kernel by itself says on a
+/// link that comes up (three or four multicast frames) would go out of every port of the bridge
+/// while the ADD waits, and be said again anyway.
 pub fn link_layer(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
     let mut operations = vec![
         Operation::CreatePair {
@@ -89,7 +93,7 @@ pub fn link_layer(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
         Operation::MarkPort {
             name: ends.host.clone(),
             alias: ends.unfinished_alias.clone(),
-            flags: config.port,
+            flags: PortFlags { locked: config.ipam_only_gives_addresses(), ..config.port },
         },
         optional_sysctl(Place::Host, format!("ipv6/conf/{}/accept_ra", ends.host), "0"),
     ];
@@ -227,13 +231,36 @@ fn is_in_the_way(other: &IpNetwork, gateway: &IpNetwork) -> bool {
     }
 }
 
-/// Gives the container interface its addresses and routes, and brings it up.
-pub fn container(config: &BridgeConfig, result: &CniResult, ends: &Ends) -> Result<Vec<Operation>> {
+/// Brings the container interface up, before it has any address: what then takes the kernel a
+/// while, until the port passes traffic, goes on beside the IPAM plugin.
+pub fn container_link(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
     let name = &ends.container;
-    let has_ipv6 = result.ips.iter().any(|ip| ip.address.is_ipv6());
     let mut operations = Vec::new();
     if config.ipam.is_some() {
-        operations.extend(container_sysctls(config, name, has_ipv6));
+        operations.extend([
+            container_sysctl(format!("ipv4/conf/{name}/arp_notify"), "1"),
+            // No address and no route but the IPAM's, whoever advertises on the bridge.
+            container_sysctl(format!("ipv6/conf/{name}/accept_ra"), "0"),
+            container_sysctl(format!("ipv6/conf/{name}/autoconf"), "0"),
+        ]);
+        if config.detection == DuplicateDetection::Skipped {
+            operations.push(container_sysctl(format!("ipv6/conf/{name}/accept_dad"), "0"));
+        }
+    }
+    operations.push(Operation::ContainerUp { name: name.clone() });
+    operations
+}
+
+/// Gives the container interface, which is up, its addresses and routes.
+pub fn container(config: &BridgeConfig, result: &CniResult, ends: &Ends) -> Result<Vec<Operation>> {
+    let name = &ends.container;
+    let host = &ends.host;
+    let mut operations = vec![Operation::AwaitPort { name: host.clone() }];
+    if config.ipam_only_gives_addresses() {
+        operations.push(Operation::UnlockPort { name: host.clone() });
+    }
+    if result.ips.iter().any(|ip| ip.address.is_ipv6()) {
+        operations.extend(ipv6_sysctls(name));
     }
     for ip in &result.ips {
         operations.push(Operation::AddAddress {
@@ -243,37 +270,28 @@ pub fn container(config: &BridgeConfig, result: &CniResult, ends: &Ends) -> Resu
             detection: config.detection,
         });
     }
-    operations.push(Operation::ContainerUp { name: name.clone() });
     for route in link_routes(result)? {
         operations.push(Operation::AddRoute { link: name.clone(), route });
     }
-    operations.push(Operation::AwaitPort { name: ends.host.clone() });
     let addresses = result.ips.iter().map(|ip| ip.address);
     operations.extend(await_addresses(Place::Container, name, addresses));
     Ok(operations)
 }
 
-fn container_sysctls(config: &BridgeConfig, name: &str, has_ipv6: bool) -> Vec<Operation> {
-    let ipv6 = |key: &str| format!("ipv6/conf/{name}/{key}");
-    let optional = |name, value| optional_sysctl(Place::Container, name, value);
+/// What an IPv6 address needs.
+fn ipv6_sysctls(name: &str) -> [Operation; 4] {
     let required =
         |name, value| Operation::Sysctl { place: Place::Container, name, value, optional: false };
-    let mut operations = vec![
-        optional(format!("ipv4/conf/{name}/arp_notify"), "1"),
-        // No address and no route but the IPAM's, whoever advertises on the bridge.
-        optional(ipv6("accept_ra"), "0"),
-        optional(ipv6("autoconf"), "0"),
-    ];
-    if has_ipv6 {
-        operations.push(required("ipv6/conf/lo/disable_ipv6".to_owned(), "0"));
-        operations.push(required(ipv6("disable_ipv6"), "0"));
-        operations.push(optional(ipv6("keep_addr_on_down"), "1"));
-        operations.push(optional(ipv6("ndisc_notify"), "1"));
-    }
-    if config.detection == DuplicateDetection::Skipped {
-        operations.push(optional(ipv6("accept_dad"), "0"));
-    }
-    operations
+    [
+        required("ipv6/conf/lo/disable_ipv6".to_owned(), "0"),
+        required(format!("ipv6/conf/{name}/disable_ipv6"), "0"),
+        container_sysctl(format!("ipv6/conf/{name}/keep_addr_on_down"), "1"),
+        container_sysctl(format!("ipv6/conf/{name}/ndisc_notify"), "1"),
+    ]
+}
+
+fn container_sysctl(name: String, value: &'static str) -> Operation {
+    optional_sysctl(Place::Container, name, value)
 }
 
 /// Turns forwarding on for each family of the addresses.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use cni_common::sys::address::DuplicateDetection;
+use cni_common::sys::link::PortFlags;
 use cni_common::sys::route::LinkRoute;
 
 use super::{HostLinkChange, Operation, Place, VlanAction};
@@ -45,13 +46,10 @@ impl fmt::Display for Operation {
             }
             Self::MarkPort { name, alias, flags } => {
                 write!(f, "ip link set {name} alias {alias:?}")?;
-                let flags = [("hairpin", flags.hairpin), ("isolated", flags.isolated)];
-                let mut kind = " type bridge_slave";
-                for (flag, _) in flags.iter().filter(|(_, is_set)| *is_set) {
-                    write!(f, "{kind} {flag} on")?;
-                    kind = "";
-                }
-                Ok(())
+                port_flags(f, *flags)
+            }
+            Self::UnlockPort { name } => {
+                write!(f, "ip link set {name} type bridge_slave locked off")
             }
             Self::PortVlans { name, first, last, action } => {
                 let (verb, kind) = match action {
@@ -148,4 +146,16 @@ impl fmt::Display for RouteText<'_> {
         }
         Ok(())
     }
+}
+
+/// The flags that are set.
+fn port_flags(f: &mut fmt::Formatter<'_>, flags: PortFlags) -> fmt::Result {
+    let flags =
+        [("hairpin", flags.hairpin), ("isolated", flags.isolated), ("locked", flags.locked)];
+    let mut kind = " type bridge_slave";
+    for (flag, _) in flags.iter().filter(|(_, is_set)| *is_set) {
+        write!(f, "{kind} {flag} on")?;
+        kind = "";
+    }
+    Ok(())
 }

@@ -37,6 +37,9 @@ fn planned(case: &Value, text: &mut String) -> Result<()> {
     let found = case.get("found").map(|found| link(bridge, found));
     section(text, "bridge", plan::bridge(&config, found.as_ref(), mac(0xb0))?);
     section(text, "pair", plan::link_layer(&config, &ends()));
+    if config.container_up {
+        section(text, "container link", plan::container_link(&config, &ends()));
+    }
 
     let result = completed(&config, case)?;
     if config.gateway >= Gateway::Gateway {

@@ -17,6 +17,7 @@ mod force;
 mod gc;
 mod input;
 mod ipv6;
+mod meanwhile;
 mod node;
 mod pool;
 mod port;

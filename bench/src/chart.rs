@@ -1,0 +1,86 @@
+//! Figures as a picture: bars that say how many times the bare kernel sequence a call takes. Pure.
+
+use std::fmt::Write;
+
+use crate::figures::{Figure, Figures, What};
+
+/// Width of the picture, and where its bars begin.
+const WIDTH: f64 = 760.0;
+const LEFT: f64 = 250.0;
+/// Height of a line.
+const LINE: f64 = 20.0;
+/// The picture's colours, legible on light and on dark pages.
+const COLOURS: [&str; 4] = ["#2a9d8f", "#e76f51", "#8d6ad8", "#c9a227"];
+
+/// A bar for each contender but the floor, in each scenario, for ADD and for DEL.
+pub(crate) fn svg(figures: &Figures, date: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for figure in figures.iter().filter(|figure| figure.contender != "floor") {
+        if !names.contains(&figure.contender.as_str()) {
+            names.push(&figure.contender);
+        }
+    }
+    let bars: Vec<(&Figure, f64)> = [What::Add, What::Del]
+        .iter()
+        .flat_map(|what| figures.iter().filter(move |figure| figure.what == *what))
+        .filter(|figure| figure.contender != "floor")
+        .filter_map(|figure| Some((figure, figures.against_floor(figure)?)))
+        .collect();
+    let longest = bars.iter().map(|(_, times)| *times).fold(10.0, f64::max);
+    let mut body = String::new();
+    let mut y = 58.0;
+    let mut group = ("", What::Memory);
+    for (figure, times) in bars {
+        if group != (figure.scenario, figure.what) {
+            group = (figure.scenario, figure.what);
+            y += 8.0;
+            let command = if figure.what == What::Add { "ADD" } else { "DEL" };
+            text(
+                &mut body,
+                (LEFT - 10.0, y + 13.0),
+                "end",
+                &format!("{command}, {}", figure.title),
+            );
+        }
+        let place = names.iter().position(|name| *name == figure.contender).unwrap_or_default();
+        let colour = COLOURS.get(place).unwrap_or(&"#888888");
+        // A logarithmic scale, on which the floor itself has no length.
+        let length = (WIDTH - LEFT - 60.0) * times.max(1.0).ln() / longest.ln();
+        writeln!(
+            body,
+            r#"<rect x="{LEFT}" y="{:.1}" width="{:.1}" height="{}" fill="{colour}"/>"#,
+            y + 2.0,
+            length.max(1.0),
+            LINE - 4.0
+        )
+        .ok();
+        text(&mut body, (LEFT + length + 6.0, y + 14.0), "start", &shown(times));
+        y += LINE;
+    }
+    let title = "Times the bare kernel sequence (logarithmic; less is better)";
+    let mut head = format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {:.0}" font-family="sans-serif" font-size="13" fill="gray">"#,
+        y + 14.0
+    );
+    head.push('\n');
+    text(&mut head, (LEFT, 20.0), "start", &format!("{title}, {date}"));
+    let mut x = LEFT;
+    for (name, colour) in names.iter().zip(COLOURS) {
+        writeln!(head, r#"<rect x="{x}" y="32" width="14" height="14" fill="{colour}"/>"#).ok();
+        text(&mut head, (x + 20.0, 44.0), "start", name);
+        x += 130.0;
+    }
+    format!("{head}{body}</svg>\n")
+}
+
+fn shown(times: f64) -> String {
+    match times {
+        times if times < 10.0 => format!("{times:.2}×"),
+        times => format!("{times:.0}×"),
+    }
+}
+
+fn text(body: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) {
+    let words = words.replace('&', "&amp;").replace('<', "&lt;");
+    writeln!(body, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{words}</text>"#).ok();
+}

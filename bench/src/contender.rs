@@ -1,0 +1,195 @@
+//! One contender, a plugin suite or the floor, and how it is called.
+
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use testsupport::Host;
+
+/// What is measured against others.
+#[derive(Clone)]
+pub(crate) struct Contender {
+    /// As the report shows it.
+    pub(crate) name: String,
+    program: Program,
+}
+
+#[derive(Clone)]
+enum Program {
+    /// The executable `floor`.
+    Floor(PathBuf),
+    /// A folder with `bridge` and `host-local`.
+    Suite(PathBuf),
+}
+
+/// What a call is about: a namespace and the name that goes with it.
+pub(crate) struct Attachment {
+    /// The container's ID.
+    pub(crate) container: String,
+    /// Its namespace.
+    pub(crate) netns: PathBuf,
+    /// Which of the bridge's addresses the floor gives it; suites choose for themselves.
+    pub(crate) number: u16,
+}
+
+/// A contender's place on a host: a bridge, a subnet and a pool of its own.
+pub(crate) struct Seat {
+    contender: Contender,
+    folder: PathBuf,
+    second_octet: u8,
+    bridge: String,
+    bridge_index: String,
+}
+
+impl Contender {
+    pub(crate) fn floor(file: PathBuf) -> Self {
+        Self { name: "floor".to_owned(), program: Program::Floor(file) }
+    }
+
+    pub(crate) fn suite(name: &str, folder: PathBuf) -> Self {
+        Self { name: name.to_owned(), program: Program::Suite(folder) }
+    }
+}
+
+impl Seat {
+    /// The seat `number` on `host`, with its bridge made.
+    pub(crate) fn new(host: &Host, contender: Contender, number: u8, masquerade: bool) -> Self {
+        let bridge = format!("bench{number}");
+        let second_octet = 80 + number;
+        for words in [
+            format!("ip link add {bridge} address 02:00:00:00:00:{number:02x} type bridge"),
+            format!("ip address add 10.{second_octet}.0.1/16 dev {bridge}"),
+            format!("ip link set {bridge} up"),
+        ] {
+            host.run(words.split(' ').collect::<Vec<_>>());
+        }
+        let index = host.run(["cat", &format!("/sys/class/net/{bridge}/ifindex")]);
+        let folder = host.temp_dir().join(&bridge);
+        let (bridge_index, pool) = (index.trim().to_owned(), folder.join("net"));
+        fs::create_dir_all(pool).unwrap();
+        let seat = Self { contender, folder, second_octet, bridge, bridge_index };
+        fs::write(seat.config(), seat.network(masquerade)).unwrap();
+        seat
+    }
+
+    /// Whose seat it is.
+    pub(crate) fn contender(&self) -> &Contender {
+        &self.contender
+    }
+
+    /// The bridge's name, which no other seat has.
+    pub(crate) fn bridge(&self) -> &str {
+        &self.bridge
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.join("config.json")
+    }
+
+    fn network(&self, masquerade: bool) -> String {
+        json!({
+            "cniVersion": "1.0.0",
+            "name": "net",
+            "type": "bridge",
+            "bridge": self.bridge,
+            "isDefaultGateway": true,
+            "ipMasq": masquerade,
+            "ipam": {
+                "type": "host-local",
+                "subnet": format!("10.{}.0.0/16", self.second_octet),
+                "dataDir": self.folder,
+            },
+        })
+        .to_string()
+    }
+
+    /// Makes `count` addresses in the middle of the pool held; the round robin goes on behind them.
+    pub(crate) fn hold(&self, count: u32) {
+        let ip = |number: u32| {
+            let [_, _, c, d] = (number + 1).to_be_bytes();
+            Ipv4Addr::new(10, self.second_octet, c, d).to_string()
+        };
+        let pool = self.folder.join("net");
+        let first = 2000;
+        for number in first..first + count {
+            fs::write(pool.join(ip(number)), format!("{number:064x}\r\neth0")).unwrap();
+        }
+        if count > 0 {
+            fs::write(pool.join("last_reserved_ip.0"), ip(first + count - 1)).unwrap();
+        }
+    }
+
+    /// The time of one call, `ADD` or `DEL`.
+    pub(crate) fn call(&self, command: &str, attachment: &Attachment) -> Duration {
+        let answer = self.folder.join(format!("answer-{}", attachment.container));
+        let mut process = self.process(command, attachment, &answer);
+        let begin = Instant::now();
+        let status = process.status().unwrap_or_else(|error| panic!("{process:?}: {error}"));
+        let time = begin.elapsed();
+        let shown = || fs::read_to_string(&answer).unwrap_or_default();
+        assert!(status.success(), "{process:?}: {status}\n{}", shown());
+        time
+    }
+
+    fn process(&self, command: &str, attachment: &Attachment, answer: &Path) -> Command {
+        let mut process = match &self.contender.program {
+            Program::Floor(file) => self.floor(file, command, attachment),
+            Program::Suite(folder) => {
+                let mut process = Command::new(folder.join("bridge"));
+                process
+                    .env_clear()
+                    .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+                    .env("CNI_COMMAND", command)
+                    .env("CNI_CONTAINERID", &attachment.container)
+                    .env("CNI_NETNS", &attachment.netns)
+                    .env("CNI_IFNAME", "eth0")
+                    .env("CNI_PATH", folder);
+                process
+            }
+        };
+        process
+            .stdin(File::open(self.config()).unwrap())
+            .stdout(File::create(answer).unwrap())
+            .stderr(Stdio::null());
+        process
+    }
+
+    fn floor(&self, file: &Path, command: &str, attachment: &Attachment) -> Command {
+        let name = format!("{}-{}", self.bridge, attachment.number);
+        let mut process = Command::new(file);
+        process.env_clear();
+        if command == "DEL" {
+            process.args(["del", &name]);
+            return process;
+        }
+        let [high, low] = attachment.number.to_be_bytes();
+        let gateway = format!("10.{}.0.1", self.second_octet);
+        let address = format!("10.{}.{}.{low}/16", self.second_octet, 200 + high);
+        process.arg("add").arg(&attachment.netns).args([
+            &name,
+            &self.bridge_index,
+            &address,
+            &gateway,
+        ]);
+        process
+    }
+
+    /// The peak of resident memory of an ADD or its delegate, in MiB; the attachment stays.
+    pub(crate) fn memory(&self, attachment: &Attachment) -> f64 {
+        let report = self.folder.join("memory");
+        let add = self.process("ADD", attachment, &self.folder.join("answer-memory"));
+        let mut process = Command::new("time");
+        process.arg("--format=%M").arg("--output").arg(&report).arg(add.get_program());
+        process.args(add.get_args()).env_clear();
+        process.envs(add.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        process.stdin(File::open(self.config()).unwrap()).stdout(Stdio::null());
+        let status = process.status().unwrap_or_else(|error| panic!("{process:?}: {error}"));
+        assert!(status.success(), "{process:?}: {status}");
+        let text = fs::read_to_string(report).unwrap();
+        let kib: f64 = text.trim().parse().unwrap_or_else(|_| panic!("not a number: {text:?}"));
+        kib / 1024.0
+    }
+}

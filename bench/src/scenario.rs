@@ -1,0 +1,172 @@
+//! What is measured, and on what kind of host. Knows nothing of how figures are shown.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use testsupport::{Container, Host};
+
+use crate::contender::{Attachment, Contender, Seat};
+use crate::figures::{Figures, What, median};
+
+/// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// ADDs that run at the same time in a burst.
+const AT_A_TIME: u16 = 16;
+/// ADDs of a burst.
+const BURST: u16 = 160;
+/// Bursts whose median is taken.
+const BURSTS: usize = 3;
+
+/// A state of the host that calls are measured in.
+pub(crate) struct Scenario {
+    /// How it is named on the command line and in the JSON.
+    pub(crate) id: &'static str,
+    /// What it shows.
+    pub(crate) title: &'static str,
+    others: u16,
+    held: u32,
+    masquerade: bool,
+    burst: bool,
+}
+
+const PLAIN: Scenario = Scenario {
+    id: "plain",
+    title: "one container",
+    others: 0,
+    held: 0,
+    masquerade: false,
+    burst: false,
+};
+
+/// All of them.
+pub(crate) const ALL: [Scenario; 7] = [
+    PLAIN,
+    Scenario { id: "held", title: "60,000 leases held", held: 60_000, ..PLAIN },
+    Scenario { id: "attached", title: "500 containers attached", others: 500, ..PLAIN },
+    Scenario {
+        id: "both",
+        title: "500 attached and 60,000 leases held",
+        others: 500,
+        held: 60_000,
+        ..PLAIN
+    },
+    Scenario { id: "masq", title: "ipMasq", masquerade: true, ..PLAIN },
+    Scenario {
+        id: "masq-attached",
+        title: "ipMasq, 500 containers attached",
+        others: 500,
+        masquerade: true,
+        ..PLAIN
+    },
+    Scenario { id: "burst", title: "16 at a time", burst: true, ..PLAIN },
+];
+
+/// The scenario of this name.
+pub(crate) fn find(id: &str) -> Result<&'static Scenario, String> {
+    let names = || ALL.map(|scenario| scenario.id).join(", ");
+    let found = ALL.iter().find(|scenario| scenario.id == id);
+    found.ok_or_else(|| format!("unknown scenario {id:?}: {}", names()))
+}
+
+impl Scenario {
+    /// Measures all contenders by turns, so that none has the quieter machine.
+    pub(crate) fn measure(&self, contenders: &[Contender], rounds: usize) -> Figures {
+        let host = Host::new();
+        let seats: Vec<Seat> = (0..)
+            .zip(contenders)
+            .map(|(number, contender)| Seat::new(&host, contender.clone(), number, self.masquerade))
+            .collect();
+        let others: Vec<Container> =
+            seats.iter().flat_map(|seat| self.furnish(&host, seat)).collect();
+        let figures = match self.burst {
+            true => self.bursts(&host, &seats),
+            false => self.rounds(&host, &seats, rounds),
+        };
+        drop(others);
+        figures
+    }
+
+    /// Brings a seat into the scenario's state; the containers stay while they are kept.
+    fn furnish(&self, host: &Host, seat: &Seat) -> Vec<Container> {
+        let attach = |number: u16| {
+            let name = format!("{}-other{number}", seat.bridge());
+            let (container, attachment) = container(host, &name, number);
+            seat.call("ADD", &attachment);
+            container
+        };
+        let others = (0..self.others).map(attach).collect();
+        seat.hold(self.held);
+        others
+    }
+
+    fn rounds(&self, host: &Host, seats: &[Seat], rounds: usize) -> Figures {
+        let (_measured, attachment) = container(host, "measured", 1000);
+        // What is found out or made once is not measured; the memory it takes counts too.
+        let mut figures = Figures::default();
+        for seat in seats {
+            let memory = seat.memory(&attachment);
+            seat.call("DEL", &attachment);
+            figures.add(self, seat.contender(), (What::Memory, memory));
+            seat.call("ADD", &attachment);
+            seat.call("DEL", &attachment);
+        }
+        let mut times = vec![(Vec::new(), Vec::new(), Duration::ZERO); seats.len()];
+        for _ in 0..rounds {
+            for (seat, (adds, dels, total)) in seats.iter().zip(&mut times) {
+                if *total < PATIENCE {
+                    let begin = Instant::now();
+                    adds.push(seat.call("ADD", &attachment));
+                    dels.push(seat.call("DEL", &attachment));
+                    *total += begin.elapsed();
+                }
+            }
+        }
+        for (seat, (adds, dels, _total)) in seats.iter().zip(times) {
+            figures.add(self, seat.contender(), (What::Add, median(adds)));
+            figures.add(self, seat.contender(), (What::Del, median(dels)));
+        }
+        figures
+    }
+
+    fn bursts(&self, host: &Host, seats: &[Seat]) -> Figures {
+        let mut figures = Figures::default();
+        let containers: Vec<_> =
+            (0..BURST).map(|number| container(host, &format!("b{number}"), number)).collect();
+        let attachments: Vec<&Attachment> = containers.iter().map(|(_, one)| one).collect();
+        let mut times = vec![Vec::new(); seats.len()];
+        for _ in 0..BURSTS {
+            for (seat, times) in seats.iter().zip(&mut times) {
+                let begin = Instant::now();
+                at_a_time(seat, "ADD", &attachments);
+                times.push(begin.elapsed() / u32::from(BURST));
+                at_a_time(seat, "DEL", &attachments);
+            }
+        }
+        for (seat, times) in seats.iter().zip(times) {
+            figures.add(self, seat.contender(), (What::Add, median(times)));
+        }
+        figures
+    }
+}
+
+fn container(host: &Host, name: &str, number: u16) -> (Container, Attachment) {
+    let made = host.container(name);
+    let netns = made.path().to_owned();
+    (made, Attachment { container: name.to_owned(), netns, number })
+}
+
+/// One call of each of `attachments`, by a fixed number of callers side by side.
+fn at_a_time(seat: &Seat, command: &str, attachments: &[&Attachment]) {
+    let left = Mutex::new(attachments.iter());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                loop {
+                    let next = left.lock().unwrap().next();
+                    let Some(attachment) = next else { break };
+                    seat.call(command, attachment);
+                }
+            });
+        }
+    });
+}
