@@ -57,7 +57,10 @@ fn pods_live_and_leave_nothing(version: &str) {
     node.configure("10-pods.conflist", &network(version));
     let mut containerd = Containerd::start(&node);
     let left = containerd.run(pod("left", &[]));
-    let right = containerd.run(pod("right", &[(8080, PORT.parse().unwrap())]));
+    let mut limited = pod("right", &[(8080, PORT.parse().unwrap())]);
+    limited.annotations.insert("kubernetes.io/ingress-bandwidth".to_owned(), "10M".to_owned());
+    limited.annotations.insert("kubernetes.io/egress-bandwidth".to_owned(), "10M".to_owned());
+    let right = containerd.run(limited);
     for pod in [&left, &right] {
         let mut told = containerd.cri().addresses(&pod.id).unwrap();
         told.sort_by_key(|address| address.contains(':'));
@@ -73,6 +76,8 @@ fn pods_live_and_leave_nothing(version: &str) {
     containerd.kill_and_restart();
     let third = containerd.run(pod("third", &[]));
     assert_connected(&node, &third, &right);
+    containerd.try_stop(&right).unwrap();
+    containerd.kill_and_restart();
     containerd.stop_and_remove(&right);
     containerd.stop_and_remove(&third);
     assert_eq!(remains(&node, &[&left, &right, &third]), Vec::<String>::new());
@@ -81,6 +86,10 @@ fn pods_live_and_leave_nothing(version: &str) {
     let dels = plugins::calls_for(&right.id, "bridge", "DEL");
     assert!(dels.iter().any(|call| !call.variable("NETNS").is_empty()), "{dels:#?}");
     assert!(dels.iter().any(|call| call.variable("NETNS").is_empty()), "{dels:#?}");
+    let bandwidth = &plugins::calls_for(&right.id, "bandwidth", "ADD")[0];
+    assert_eq!(bandwidth.config["runtimeConfig"]["bandwidth"]["IngressRate"], 10_000_000);
+    // It brings `lo` up beside the network's own plugins.
+    assert_eq!(plugins::calls_for(&right.id, "loopback", "ADD").len(), 1);
     assert_eq!(plugins::failed(), Vec::<String>::new());
 }
 
