@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::process::Command;
+
 use e2e::containerd::{Containerd, pod};
 use e2e::peer::{PORT, Place};
 use e2e::{Node, Pod, plugins, readme, remains};
-use testsupport::Outside;
+use testsupport::{Outside, not_run};
 
 const BRIDGE: &[&str] = &["cni0"];
 
@@ -88,6 +90,8 @@ fn pods_live_and_leave_nothing(version: &str) {
     assert!(dels.iter().any(|call| call.variable("NETNS").is_empty()), "{dels:#?}");
     let bandwidth = &plugins::calls_for(&right.id, "bandwidth", "ADD")[0];
     assert_eq!(bandwidth.config["runtimeConfig"]["bandwidth"]["IngressRate"], 10_000_000);
+    let asked = plugins::calls().iter().any(|call| call.is("bridge", "STATUS"));
+    assert_eq!(asked, version == "1.1.0", "STATUS is for 1.1.0");
     // It brings `lo` up beside the network's own plugins.
     assert_eq!(plugins::calls_for(&right.id, "loopback", "ADD").len(), 1);
     assert_eq!(plugins::failed(), Vec::<String>::new());
@@ -101,6 +105,20 @@ fn pods_of_version_0_4_0_live_and_leave_nothing() {
 #[test]
 fn pods_of_version_1_0_0_live_and_leave_nothing() {
     pods_live_and_leave_nothing("1.0.0");
+}
+
+#[test]
+fn pods_of_version_1_1_0_live_and_leave_nothing() {
+    let version = Command::new("containerd").arg("--version").output().unwrap().stdout;
+    let version = String::from_utf8(version).unwrap();
+    if version.split(' ').nth(2).is_some_and(|version| version.starts_with("1.")) {
+        return not_run("containerd before version 2 refuses results of 1.1.0");
+    }
+    let chained = Command::new("/usr/lib/cni/portmap").output().unwrap().stderr;
+    if !String::from_utf8(chained).unwrap().contains("1.1.0") {
+        return not_run("portmap here is older than version 1.1.0 of the specification");
+    }
+    pods_live_and_leave_nothing("1.1.0");
 }
 
 #[test]

@@ -58,21 +58,3 @@ fn containers_live_and_leave_nothing() {
     assert!(dels.iter().all(|del| del.variable("NETNS").is_empty()), "as ctr sends it: {dels:#?}");
     assert_eq!(plugins::failed(), Vec::<String>::new());
 }
-
-#[test]
-fn a_detached_container_is_never_deleted() {
-    let node = Node::new();
-    node.configure("10-pods.conflist", &readme::block("containerd", "json", 0));
-    let _containerd = Containerd::start(&node);
-    node.must("ctr run --detach --cni docker.io/library/busybox:latest web sleep 3600");
-    node.must("ctr task kill --signal SIGKILL web");
-    // Refused until the process has gone.
-    node.wait_for("the task to end", || {
-        (node.finish(words("ctr task delete web")).status == Some(0)).then_some(())
-    });
-    node.must("ctr container delete web");
-    assert!(plugins::calls_for("default-web", "bridge", "DEL").is_empty());
-    let marks = ["default-web"];
-    let left = remains::list(&node, &["cni0"], &marks);
-    assert!(left.contains(&"file /var/lib/cni/networks/pods/10.85.0.2".to_owned()), "{left:#?}");
-}
