@@ -89,8 +89,8 @@ impl Trial {
     fn traced(&self, command: Command, fault: Option<(&crate::site::Site, How)>) -> Run {
         let call = self.scene.call(command.word(), "blue");
         let program = testsupport::executable(self.scene.kind.plugin());
-        let launcher = std::env::current_exe().expect("the path of this program");
-        let mut process = std::process::Command::new(launcher);
+        // This very program, also when a newer one has taken its place meanwhile.
+        let mut process = std::process::Command::new("/proc/self/exe");
         process.arg(LAUNCH).arg(program).env_clear();
         process.envs(call.process().get_envs().filter_map(|(name, value)| Some((name, value?))));
         tracer::run(process, &self.scene.stdin(), self.scene.host.temp_dir(), fault)
