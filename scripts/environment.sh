@@ -67,8 +67,7 @@ build_folder() {
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')" "$(rustc -vV | sed -n 's/^host: //p')"
 }
 
-# Builds the release executables. Where they are built is not in them: two checkouts of a commit give
-# the same bytes.
+# Builds the release executables; told to leave out the paths of the checkout and of cargo's folder.
 build_release() {
     local paths
     paths="\"--remap-path-prefix=$root=/causeway\""
