@@ -10,6 +10,7 @@
 mod add;
 mod again;
 mod check;
+mod counts;
 mod delegate;
 mod dns;
 mod failed;

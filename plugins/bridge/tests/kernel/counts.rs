@@ -1,0 +1,62 @@
+//! What an attachment costs, in numbers that are the same on every machine: processes that are
+//! started and messages that are sent, as a tracer sees them.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use testsupport::Container;
+
+use crate::node::{Node, config};
+
+/// The lines that `strace -f` writes of `calls` during a command, of a network with `host-local`.
+fn traced(node: &Node, command: &str, container: &Container, calls: &str) -> Vec<String> {
+    let keys = config(json!({
+        "isDefaultGateway": true,
+        "ipam": {"type": "host-local", "subnet": "10.1.0.0/16"},
+    }));
+    let (stdin, trace) = (node.ipam_dir().join("config"), node.ipam_dir().join("trace"));
+    fs::write(&stdin, keys.to_string()).unwrap();
+    let plugin = node.call(command, container).process();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-e", &format!("trace={calls}"), "-o"]).arg(&trace);
+    strace.arg(plugin.get_program()).env_clear();
+    strace.envs(plugin.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace.stdin(fs::File::open(stdin).unwrap()).stdout(Stdio::null());
+    assert!(strace.status().unwrap().success());
+    let trace = fs::read_to_string(trace).unwrap();
+    let is_begun = |line: &&str| line.contains('(') && !line.contains("resumed>");
+    trace.lines().filter(is_begun).map(str::to_owned).collect()
+}
+
+#[test]
+fn no_process_is_started_but_the_ipam_plugin() {
+    let node = Node::giving(&[]);
+    let blue = node.host.container("blue");
+    for command in ["ADD", "DEL"] {
+        let started = traced(&node, command, &blue, "execve");
+        assert_eq!(started.len(), 2, "{started:#?}");
+        assert!(started[0].contains("/bridge\""), "{started:#?}");
+        assert!(started[1].contains("/host-local\""), "{started:#?}");
+    }
+}
+
+#[test]
+fn an_add_sends_15_rtnetlink_messages_and_a_del_one() {
+    let node = Node::giving(&[]);
+    let (first, blue) = (node.host.container("first"), node.host.container("blue"));
+    traced(&node, "ADD", &first, "none");
+    for (command, most) in [("ADD", 15), ("DEL", 1)] {
+        let sent = traced(&node, command, &blue, "socket,sendto");
+        // The packet filter has sockets of its own; a readiness that is not there yet asks again.
+        let route = sent.iter().position(|line| line.contains("NETLINK_ROUTE")).unwrap();
+        let filter = sent.iter().position(|line| line.contains("NETLINK_NETFILTER"));
+        let sent = &sent[route..filter.unwrap_or(sent.len())];
+        let messages = sent.iter().filter(|line| line.contains("sendto")).count();
+        let asked_again = sent.iter().filter(|line| line.contains("NETLINK_ROUTE")).count();
+        match (command, asked_again) {
+            ("ADD", 2) | ("DEL", 1) => assert_eq!(messages, most, "{command}: {sent:#?}"),
+            _ => assert!(messages <= most + 20, "{command}: {sent:#?}"),
+        }
+    }
+}
