@@ -67,14 +67,18 @@ build_folder() {
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')" "$(rustc -vV | sed -n 's/^host: //p')"
 }
 
-# Builds the release executables; told to leave out the paths of the checkout and of cargo's folder.
-build_release() {
+# build_release_of TARGET…: builds cargo's targets as releases are; told to leave out the paths of the
+# checkout and of cargo's folder.
+build_release_of() {
     local paths
     paths="\"--remap-path-prefix=$root=/causeway\""
     paths+=", \"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo\""
-    (cd "$root" && cargo build --release --workspace --locked "${plugins[@]/#/--bin=}" \
+    (cd "$root" && cargo build --release --workspace --locked "$@" \
         --config "target.'cfg(target_os = \"linux\")'.rustflags = [$paths]")
 }
+
+# Builds the release executables.
+build_release() { build_release_of "${plugins[@]/#/--bin=}"; }
 
 # own_network COMMAND…: runs a command as root of a network and mount namespace of its own, so
 # that nothing it does reaches the machine's network. An ordinary user gets there through a user
