@@ -6,7 +6,7 @@ use crate::contender::Contender;
 use crate::scenario::{self, Scenario};
 
 /// Calls of each kind whose median is taken.
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 101;
 
 /// What to measure and where to write it.
 pub(crate) struct Arguments {

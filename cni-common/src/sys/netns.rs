@@ -1,6 +1,6 @@
 //! Network namespaces: opening one by any path callers use, and working inside it.
 //!
-//! Only [`Netns::run`] moves a thread, for as long as one closure takes (docs/decisions/0018). A
+//! Only [`Netns::run`] moves a thread, for as long as one closure takes (docs/decisions/0016). A
 //! socket opened there stays there.
 
 use std::fs::{File, OpenOptions};

@@ -13,8 +13,13 @@ use testsupport::{Answer, Numbers, golden};
 
 use crate::stage::Stage;
 
-/// How many inputs per plugin: together some twenty seconds.
+/// How many inputs per plugin, unless `CAUSEWAY_INPUTS` says: together some twenty seconds.
 const INPUTS: usize = 2_000;
+
+/// The number in a variable, if it is there.
+fn set<T: std::str::FromStr>(variable: &str) -> Option<T> {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok())
+}
 
 /// Every object at `config` of the files of a folder of `testdata/`, without what names a place
 /// outside of the throw-away host.
@@ -298,12 +303,13 @@ fn run(plugin: &str, folders: &[&str]) {
         usual["ipam"].as_object_mut().unwrap().remove("dataDir");
     }
     configs.extend(vec![usual; configs.len() + 1]);
-    let seed = std::env::var("CAUSEWAY_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let seed = set("CAUSEWAY_SEED").unwrap_or(1);
     let mut numbers = Numbers::new(seed);
+    let inputs = set("CAUSEWAY_INPUTS").unwrap_or(INPUTS);
     let odd = odd_values();
     let empty = stage.container.state();
     let mut taken = 0;
-    for number in 0..INPUTS {
+    for number in 0..inputs {
         let input = make(&mut numbers, &configs, &odd);
         let number = format!("input {number} of seed {seed}");
         let trial = Trial { stage: &stage, plugin, input, number };
@@ -312,7 +318,7 @@ fn run(plugin: &str, folders: &[&str]) {
     // `lo` may be up or down now; nothing else may be in the container.
     let links = |state: &str| state.lines().filter(|line| line.contains("eth0")).count();
     assert_eq!(links(&empty), links(&stage.container.state()));
-    assert!((INPUTS / 50..INPUTS * 19 / 20).contains(&taken), "{taken} were taken");
+    assert!((inputs / 50..inputs * 19 / 20).contains(&taken), "{taken} were taken");
 }
 
 #[test]
