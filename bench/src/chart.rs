@@ -7,6 +7,8 @@ use crate::figures::{Figure, Figures, What};
 /// Width of the picture, and where its bars begin.
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 250.0;
+/// Room that the longest titles need beyond that, to the left.
+const MARGIN: f64 = 70.0;
 /// Height of a line.
 const LINE: f64 = 20.0;
 /// The picture's colours, legible on light and on dark pages.
@@ -59,7 +61,8 @@ pub(crate) fn svg(figures: &Figures, date: &str) -> String {
     }
     let title = "Times the bare kernel sequence (logarithmic; less is better)";
     let mut head = format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {:.0}" font-family="sans-serif" font-size="13" fill="gray">"#,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="-{MARGIN} 0 {} {:.0}" font-family="sans-serif" font-size="13" fill="gray">"#,
+        WIDTH + MARGIN,
         y + 14.0
     );
     head.push('\n');
