@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -90,6 +91,12 @@ fn a_full_bridge() {
     let file = node.host.temp_dir().join("batch");
     fs::write(&file, batch).unwrap();
     node.host.run(["ip", "-batch", file.to_str().unwrap()]);
+    // None of its ports is up, which the kernel notices up to a second later.
+    let is_settled = |_| {
+        std::thread::sleep(Duration::from_millis(100));
+        node.host.run(["ip", "link", "show", "br0"]).contains("state DOWN")
+    };
+    assert!((0..50).any(is_settled));
     let message = node.add_leaves_nothing(&blue, &config(json!({"isGateway": true})), 100);
     assert_says(&message, &["bridge \"br0\" is full", "1023 ports"]);
     node.host.run(["ip", "link", "delete", "b0"]);
