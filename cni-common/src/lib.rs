@@ -4,6 +4,7 @@
 //! - [`spec`]: the wire: configuration, versions, results, replies. Pure.
 //! - [`error`]: the one error type and the only table of codes. Pure.
 //! - [`nft`]: the packet filter's objects as values. Pure.
+//! - [`packet_filter`]: who owns what in the packet filter's tables that all plugins share.
 //! - [`skel`]: from environment and stdin to a plugin's answer on stdout. The only writer of stdout.
 //! - [`undo`]: what an ADD has done so far, to be taken back in reverse.
 //! - [`delegate`]: finding and running an IPAM plugin.
@@ -16,6 +17,7 @@ pub mod delegate;
 pub mod error;
 pub mod log;
 pub mod nft;
+pub mod packet_filter;
 mod reading;
 pub mod skel;
 pub mod spec;

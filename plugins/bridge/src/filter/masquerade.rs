@@ -8,14 +8,14 @@ mod native;
 mod plan;
 mod text;
 
+use cni_common::packet_filter::{Report, reference};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::{Nft, is_unsupported};
 use cni_common::types::NetworkName;
 use cni_common::{Error, Result};
 use ipnetwork::IpNetwork;
 
-use super::report::Report;
-use super::{Subject, leftovers};
+use super::Subject;
 
 pub use crate::config::MasqueradeBackend as Backend;
 
@@ -43,7 +43,7 @@ pub fn remove(subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
     all([
         native::remove(&mut nft, subject, known),
         iptables::remove(&mut nft, subject, known),
-        leftovers::remove_masquerading(&mut nft, subject.attachment),
+        reference::remove_masquerading(&mut nft, subject.attachment),
     ])
 }
 
@@ -73,7 +73,7 @@ pub fn gc(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
     all([
         native::sweep(&mut nft, network, valid),
         iptables::sweep(&mut nft, network, valid),
-        leftovers::sweep_masquerading(&mut nft, network, valid),
+        reference::sweep_masquerading(&mut nft, network, valid),
     ])
 }
 

@@ -2,22 +2,12 @@
 //!
 //! Everything carries its owner (network, container, interface) as a comment, so that it is found
 //! and taken away without knowing more, and never by another attachment. Planning is pure (`plan`
-//! modules); changing is done through [`cni_common::sys::nft`] and the `iptables` programs.
+//! modules); changing is done through [`cni_common::packet_filter`].
 //!
 //! - [`masquerade`]: `ipMasq`, on nf_tables or iptables.
 //! - [`spoofcheck`]: `macspoofchk`, on nf_tables.
-//! - `ensure`: one transaction that is content with what is there already.
-//! - `entry`: elements by their keys, and deleting those that still are whose they were.
-//! - `leftovers`: what the reference plugin left in nf_tables.
-//! - `owner`: the comment that says whose something is.
-//! - `report`: what CHECK finds.
 
-mod ensure;
-mod entry;
-mod leftovers;
 pub mod masquerade;
-mod owner;
-mod report;
 pub mod spoofcheck;
 
 use cni_common::types::Attachment;

@@ -5,20 +5,19 @@
 mod plan;
 
 use cni_common::nft::{Element, Operation, Set, Value};
+use cni_common::packet_filter::{self, ElementKey, Report, element, owner, reference};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::{Mac, NetworkName};
 use cni_common::{Context, Error, Result};
 
 use self::plan::{TABLE, chain, port_key, ports, rules, sender_key, senders, wanted};
-use super::entry::{self, Entry};
-use super::report::Report;
-use super::{Subject, ensure, leftovers, owner};
+use super::Subject;
 
 /// Guards the attachment's port, in one transaction. To be called before the port forwards.
 pub fn ensure(subject: &Subject<'_>, mac: Mac) -> Result<()> {
     let former = |nft: &mut Nft| entries(nft, subject, None);
-    ensure::ensure(&mut Nft::open()?, &wanted(subject, mac), former)
+    packet_filter::ensure(&mut Nft::open()?, &wanted(subject, mac), former)
         .with_context(|| format!("guard port {} of {}", subject.port, subject.attachment))
 }
 
@@ -28,10 +27,10 @@ pub fn remove(subject: &Subject<'_>, mac: Option<Mac>) -> Result<()> {
     let mut nft = Nft::open()?;
     let comment = owner::comment(subject.attachment);
     let ours = entries(&mut nft, subject, mac)
-        .and_then(|all| entry::remove(&mut nft, &all, |element| element.comment == comment))
+        .and_then(|all| element::remove(&mut nft, &all, |element| element.comment == comment))
         .and_then(|()| remove_if_unused(&mut nft))
         .with_context(|| format!("unguard port {} of {}", subject.port, subject.attachment));
-    let theirs = leftovers::remove_spoofcheck(&mut nft, subject.attachment);
+    let theirs = reference::remove_spoofcheck(&mut nft, subject.attachment);
     let errors = [ours, theirs].into_iter().filter_map(Result::err).collect();
     Error::join(errors).map_or(Ok(()), Err)
 }
@@ -52,22 +51,19 @@ pub fn check(subject: &Subject<'_>, mac: Mac) -> Result<()> {
 
 /// Takes away the guards of the network's attachments that live no more.
 pub fn gc(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
-    let (prefix, living) = (owner::prefix(network), owner::comments(network, valid));
-    let stale = |element: &Element| {
-        element.comment.starts_with(&prefix) && !living.contains(&element.comment)
-    };
+    let living = owner::Living::of(network, valid);
+    let stale = |element: &Element| living.is_stale(&element.comment);
     let mut nft = Nft::open()?;
     let doing = || format!("sweep the guarded ports of network {network}");
     for set in [ports(), senders()] {
-        let found = nft.search_elements((TABLE, &set), usize::MAX, stale).with_context(doing)?;
-        let found = found.into_iter().map(|element| entry(set.clone(), element.key));
-        entry::remove(&mut nft, &found.collect::<Vec<_>>(), stale).with_context(doing)?;
+        let found = element::search(&mut nft, (TABLE, &set), usize::MAX, stale);
+        element::remove(&mut nft, &found.with_context(doing)?, stale).with_context(doing)?;
     }
     remove_if_unused(&mut nft)
 }
 
 /// Where the attachment's elements are. Its sender is looked for if it is not the one that is said.
-fn entries(nft: &mut Nft, subject: &Subject<'_>, mac: Option<Mac>) -> Result<Vec<Entry>> {
+fn entries(nft: &mut Nft, subject: &Subject<'_>, mac: Option<Mac>) -> Result<Vec<ElementKey>> {
     let comment = owner::comment(subject.attachment);
     let own = |element: &Element| element.comment == comment;
     let port = entry(ports(), port_key(subject));
@@ -79,15 +75,14 @@ fn entries(nft: &mut Nft, subject: &Subject<'_>, mac: Option<Mac>) -> Result<Vec
         }
     }
     if found.is_empty() && port.find(nft)?.is_some_and(|element| own(&element)) {
-        let elements = nft.search_elements((TABLE, &senders()), 1, own)?;
-        found.extend(elements.into_iter().map(|element| entry(senders(), element.key)));
+        found.extend(element::search(nft, (TABLE, &senders()), 1, own)?);
     }
     found.push(port);
     Ok(found)
 }
 
-fn entry(set: Set, key: Vec<Value>) -> Entry {
-    Entry { table: TABLE, set, key }
+fn entry(set: Set, key: Vec<Value>) -> ElementKey {
+    ElementKey { table: TABLE, set, key }
 }
 
 /// Takes the table away once no port is guarded.

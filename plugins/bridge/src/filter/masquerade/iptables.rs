@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use cni_common::log;
 use cni_common::nft::{Family, FoundRule, Operation, Table};
+use cni_common::packet_filter::Report;
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::iptables::{Iptables, Kind, Protocol, has_legacy_table};
 use cni_common::sys::nft::Nft;
@@ -17,7 +18,6 @@ use ipnetwork::IpNetwork;
 
 use super::text::{self, Rules};
 use crate::filter::Subject;
-use crate::filter::report::Report;
 
 /// Programs that work on the same table at the same time make each other fail now and then.
 const ATTEMPTS: usize = 20;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use cni_common::nft::{Element, Operation, Set, Value};
+use cni_common::nft::{Element, Operation, Value};
+use cni_common::packet_filter::{self, ElementKey, Report, element, owner};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::NetworkName;
@@ -10,9 +11,7 @@ use cni_common::{Context, Result};
 use ipnetwork::IpNetwork;
 
 use super::plan::{Place, TABLE, attachment_key, attachments, wanted};
-use crate::filter::entry::{self, Entry};
-use crate::filter::report::Report;
-use crate::filter::{Subject, ensure, owner};
+use crate::filter::Subject;
 
 /// Makes the attachment's part of the rule set, and whatever of the rest is missing.
 pub(super) fn ensure(nft: &mut Nft, subject: &Subject<'_>, addresses: &[IpNetwork]) -> Result<()> {
@@ -21,7 +20,7 @@ pub(super) fn ensure(nft: &mut Nft, subject: &Subject<'_>, addresses: &[IpNetwor
         None => Ok(Vec::new()),
         Some(count) => owned(nft, subject, count),
     };
-    ensure::ensure(nft, &wanted, former)
+    packet_filter::ensure(nft, &wanted, former)
         .with_context(|| format!("masquerade {}", subject.attachment))
 }
 
@@ -35,7 +34,7 @@ pub(super) fn remove(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) 
     let own = |element: &Element| element.comment == comment;
 
     let mut entries: Vec<_> = known.iter().map(|address| entry(network, address)).collect();
-    let found = entry::deletions(nft, &entries, own).with_context(doing)?.len();
+    let found = element::deletions(nft, &entries, own).with_context(doing)?.len();
     match registered(nft, subject).with_context(doing)? {
         Some(count) => {
             if found != count {
@@ -48,7 +47,7 @@ pub(super) fn remove(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) 
         // unused.
         None => touched.extend(places(nft, network).with_context(doing)?),
     }
-    entry::remove(nft, &entries, own).with_context(doing)?;
+    element::remove(nft, &entries, own).with_context(doing)?;
     touched.iter().try_for_each(|place| remove_if_unused(nft, place))
 }
 
@@ -58,15 +57,13 @@ pub(super) fn sweep(
     network: &NetworkName,
     valid: &ValidAttachments<'_>,
 ) -> Result<()> {
-    let (prefix, living) = (owner::prefix(network), owner::comments(network, valid));
-    let stale = |element: &Element| {
-        element.comment.starts_with(&prefix) && !living.contains(&element.comment)
-    };
+    let living = owner::Living::of(network, valid);
+    let stale = |element: &Element| living.is_stale(&element.comment);
     let doing = || format!("sweep the masquerading of network {network}");
     let places = places(nft, network).with_context(doing)?;
     for set in places.iter().map(Place::set).chain([attachments()]) {
-        let found = nft.search_elements((TABLE, &set), usize::MAX, stale).with_context(doing)?;
-        entry::remove(nft, &entries(&set, found), stale).with_context(doing)?;
+        let found = element::search(nft, (TABLE, &set), usize::MAX, stale).with_context(doing)?;
+        element::remove(nft, &found, stale).with_context(doing)?;
     }
     places.iter().try_for_each(|place| remove_if_unused(nft, place))
 }
@@ -94,30 +91,24 @@ pub(super) fn check(
 }
 
 /// All addresses of the attachment, found by their comments among all of the network's.
-fn owned(nft: &mut Nft, subject: &Subject<'_>, count: usize) -> Result<Vec<Entry>> {
+fn owned(nft: &mut Nft, subject: &Subject<'_>, count: usize) -> Result<Vec<ElementKey>> {
     let comment = owner::comment(subject.attachment);
     let own = |element: &Element| element.comment == comment;
     let mut found = Vec::new();
     for place in places(nft, &subject.attachment.network)? {
         let (set, expected) = (place.set(), count.saturating_sub(found.len()));
-        let elements = nft.search_elements((TABLE, &set), expected, own)?;
-        found.extend(entries(&set, elements));
+        found.extend(element::search(nft, (TABLE, &set), expected, own)?);
     }
     Ok(found)
 }
 
-fn entries(set: &Set, elements: Vec<Element>) -> Vec<Entry> {
-    let entry = |element: Element| Entry { table: TABLE, set: set.clone(), key: element.key };
-    elements.into_iter().map(entry).collect()
-}
-
-fn entry(network: &NetworkName, address: &IpNetwork) -> Entry {
+fn entry(network: &NetworkName, address: &IpNetwork) -> ElementKey {
     let set = Place::of(network, address).set();
-    Entry { table: TABLE, set, key: vec![Value::Ip(address.ip())] }
+    ElementKey { table: TABLE, set, key: vec![Value::Ip(address.ip())] }
 }
 
-fn registration(subject: &Subject<'_>) -> Entry {
-    Entry { table: TABLE, set: attachments(), key: attachment_key(subject) }
+fn registration(subject: &Subject<'_>) -> ElementKey {
+    ElementKey { table: TABLE, set: attachments(), key: attachment_key(subject) }
 }
 
 /// How many addresses the attachment has here; `None` if nothing of it is there.

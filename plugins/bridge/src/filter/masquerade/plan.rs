@@ -11,11 +11,11 @@ use cni_common::nft::{
     BaseChain, ChainType, Element, Family, Field, Hook, KeyType, Operation, Presence, Rule, Set,
     Statement, Table, Value,
 };
+use cni_common::packet_filter::{Wanted, owner};
 use cni_common::types::NetworkName;
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
-use crate::filter::ensure::Wanted;
-use crate::filter::{Subject, owner};
+use crate::filter::Subject;
 
 /// Where all of it is.
 pub(super) const TABLE: Table = Table { family: Family::Inet, name: "causeway" };

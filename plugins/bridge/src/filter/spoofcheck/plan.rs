@@ -7,10 +7,10 @@ use cni_common::nft::{
     BaseChain, ChainType, Element, Family, Field, Hook, KeyType, Operation, Presence, Rule, Set,
     Statement, Table, Value,
 };
+use cni_common::packet_filter::{Wanted, owner};
 use cni_common::types::Mac;
 
-use crate::filter::ensure::Wanted;
-use crate::filter::{Subject, owner};
+use crate::filter::Subject;
 
 /// Where all of it is.
 pub(super) const TABLE: Table = Table { family: Family::Bridge, name: "causeway" };

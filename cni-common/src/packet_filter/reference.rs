@@ -3,11 +3,11 @@
 //!
 //! Looking costs one question each when there is nothing.
 
-use cni_common::nft::{Family, FoundRule, Operation, Table};
-use cni_common::spec::ValidAttachments;
-use cni_common::sys::nft::Nft;
-use cni_common::types::{Attachment, NetworkName};
-use cni_common::{Context, Result};
+use crate::nft::{Family, FoundRule, Operation, Table};
+use crate::spec::ValidAttachments;
+use crate::sys::nft::Nft;
+use crate::types::{Attachment, NetworkName};
+use crate::{Context, Result};
 use sha2::{Digest, Sha512};
 
 const MASQUERADE: Table = Table { family: Family::Inet, name: "cni_plugins_masquerade" };
@@ -18,7 +18,7 @@ const SPOOFCHECK_CHAIN: &str = "PREROUTING";
 const DIGITS: usize = 16;
 
 /// Takes away its masquerading of the attachment.
-pub(super) fn remove_masquerading(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
+pub fn remove_masquerading(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
     let own =
         comment(&attachment.network, (attachment.container.as_str(), attachment.ifname.as_str()));
     remove_rules(nft, |rule| rule.comment.starts_with(&own))
@@ -26,7 +26,7 @@ pub(super) fn remove_masquerading(nft: &mut Nft, attachment: &Attachment) -> Res
 }
 
 /// Takes away its masquerading of the network's attachments that live no more.
-pub(super) fn sweep_masquerading(
+pub fn sweep_masquerading(
     nft: &mut Nft,
     network: &NetworkName,
     valid: &ValidAttachments<'_>,
@@ -43,7 +43,7 @@ pub(super) fn sweep_masquerading(
 
 /// Takes away its MAC check of the attachment. The names hold no network, so GC can't tell whose
 /// another one is and leaves it.
-pub(super) fn remove_spoofcheck(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
+pub fn remove_spoofcheck(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
     let chain = format!("cni-br-iface-{}-{}", attachment.container, attachment.ifname);
     let chains = [chain.clone(), format!("{chain}-mac")];
     nft.change_unmistakable(|nft| {

@@ -1,28 +1,29 @@
-//! One transaction that is content with what is there already.
+//! One transaction that accepts what is there already.
 //!
-//! Chains that are as they should be are left alone: writing one anew takes its former rules away,
-//! and whoever takes something away waits for the kernel to have let go of it, some 12 ms. For the
-//! rest the usual case is tried without looking: if an element is there already, or a chain has
-//! another hook, the kernel refuses everything, and only then is it looked at what is in the way.
+//! Chains that are as they should be are not written: replacing a chain's rules removes the former
+//! ones, and whoever removes something waits until the kernel has freed it, some 12 ms. For the
+//! rest the usual case is tried without looking. If an element is there already, or a chain has
+//! another hook, the kernel refuses the whole transaction; only then it is looked what is in the
+//! way.
 
-use cni_common::Result;
-use cni_common::nft::{BaseChain, Element, Operation, Rule, Set, Table, Value};
-use cni_common::sys::nft::Nft;
+use crate::Result;
+use crate::nft::{BaseChain, Element, Operation, Rule, Set, Table, Value};
+use crate::sys::nft::Nft;
 
-use super::entry::{self, Entry};
+use super::element::{self, ElementKey};
 
 /// What is to be there.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub struct Wanted {
     /// Table, sets, chains, rules; written anew if a chain is not as it should be.
-    pub(super) base: Vec<Operation>,
+    pub base: Vec<Operation>,
     /// The attachment's elements.
-    pub(super) elements: Vec<(Table, Set, Element)>,
+    pub elements: Vec<(Table, Set, Element)>,
 }
 
 impl Wanted {
     /// The transaction where nothing is in the way.
-    pub(super) fn operations(&self) -> Vec<Operation> {
+    pub fn operations(&self) -> Vec<Operation> {
         self.replacing(&[])
     }
 
@@ -57,10 +58,10 @@ impl Wanted {
 
 /// Makes it so. `former` lists what an earlier, killed ADD of the attachment left, if anything is in
 /// the way; it goes if it still has the comment.
-pub(super) fn ensure(
+pub fn ensure(
     nft: &mut Nft,
     wanted: &Wanted,
-    former: impl FnOnce(&mut Nft) -> Result<Vec<Entry>>,
+    former: impl FnOnce(&mut Nft) -> Result<Vec<ElementKey>>,
 ) -> Result<()> {
     // Should the last DEL of the place take set and chain away in between, the set is missing and
     // nothing of this is done.
@@ -76,7 +77,7 @@ pub(super) fn ensure(
     let comment = wanted.elements.first().map(|(_, _, element)| element.comment.clone());
     nft.change(|nft| {
         let own = |element: &Element| Some(&element.comment) == comment.as_ref();
-        let mut operations = entry::deletions(nft, &former, own)?;
+        let mut operations = element::deletions(nft, &former, own)?;
         let mut present = Vec::new();
         for (table, set, element) in &wanted.elements {
             let delete = Operation::DeleteElement(*table, set.name.clone(), element.key.clone());

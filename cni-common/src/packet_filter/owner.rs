@@ -6,8 +6,8 @@
 
 use std::collections::HashSet;
 
-use cni_common::spec::ValidAttachments;
-use cni_common::types::{Attachment, NetworkName};
+use crate::spec::ValidAttachments;
+use crate::types::{Attachment, NetworkName};
 use sha2::{Digest, Sha256};
 
 /// With a container ID of this length, two slashes and 15 bytes of interface name: 128 bytes.
@@ -17,25 +17,40 @@ const CONTAINER: usize = 71;
 /// 96 bits tell the names of one machine apart.
 const HASH_DIGITS: usize = 24;
 /// Stands between what is left of a name and the hash of the whole.
-pub(super) const CUT: char = '~';
+pub const CUT: char = '~';
 
 /// The comment of what belongs to the attachment.
-pub(super) fn comment(attachment: &Attachment) -> String {
+pub fn comment(attachment: &Attachment) -> String {
     owned(&attachment.network, attachment.container.as_str(), attachment.ifname.as_str())
 }
 
+/// The attachments of one network that live, as GC is told them.
+#[derive(Clone, Debug)]
+pub struct Living {
+    prefix: String,
+    comments: HashSet<String>,
+}
+
+impl Living {
+    /// Those of the list.
+    pub fn of(network: &NetworkName, valid: &ValidAttachments<'_>) -> Self {
+        let comments = valid.iter().map(|(container, ifname)| owned(network, container, ifname));
+        Self { prefix: prefix(network), comments: comments.collect() }
+    }
+
+    /// Whether the comment names an attachment of the network that is not among them.
+    pub fn is_stale(&self, comment: &str) -> bool {
+        comment.starts_with(&self.prefix) && !self.comments.contains(comment)
+    }
+}
+
 /// What the comments of a network's attachments begin with.
-pub(super) fn prefix(network: &NetworkName) -> String {
+fn prefix(network: &NetworkName) -> String {
     format!("{}/", network_part(network))
 }
 
-/// The comments of a network's living attachments.
-pub(super) fn comments(network: &NetworkName, valid: &ValidAttachments<'_>) -> HashSet<String> {
-    valid.iter().map(|(container, ifname)| owned(network, container, ifname)).collect()
-}
-
 /// The network's name, cut if need be.
-pub(super) fn network_part(network: &NetworkName) -> String {
+pub fn network_part(network: &NetworkName) -> String {
     shortened(network.as_str(), NETWORK)
 }
 
@@ -79,7 +94,7 @@ mod tests {
     fn the_longest_is_what_nft_reads_back_and_still_tells_two_apart() {
         let long = |end| attachment(&"n".repeat(300), &format!("{}{end}", "c".repeat(300)));
         let (one, other) = (comment(&long('1')), comment(&long('2')));
-        assert_eq!(one.len(), cni_common::nft::LONGEST_COMMENT);
+        assert_eq!(one.len(), crate::nft::LONGEST_COMMENT);
         assert_ne!(one, other);
         assert!(one.starts_with(&prefix(&long('1').network)));
     }

@@ -1,23 +1,23 @@
 //! What CHECK finds: every missing or altered part by its name, all of them in one error.
 
-use cni_common::nft::{BaseChain, Element, Rule, Set, Table};
-use cni_common::sys::nft::Nft;
-use cni_common::{Code, Error, Result};
+use crate::nft::{BaseChain, Element, Rule, Set, Table};
+use crate::sys::nft::Nft;
+use crate::{Code, Error, Result};
 
 use super::ensure::hook;
 
 /// The faults found so far.
 #[derive(Debug, Default)]
-pub(super) struct Report(Vec<String>);
+pub struct Report(Vec<String>);
 
 impl Report {
     /// Notes a fault.
-    pub(super) fn fault(&mut self, fault: String) {
+    pub fn fault(&mut self, fault: String) {
         self.0.push(fault);
     }
 
     /// Looks at a base chain and all its rules.
-    pub(super) fn chain(
+    pub fn chain(
         &mut self,
         nft: &mut Nft,
         table: Table,
@@ -48,7 +48,7 @@ impl Report {
     }
 
     /// Looks at an element and whose it is.
-    pub(super) fn element(
+    pub fn element(
         &mut self,
         nft: &mut Nft,
         table: Table,
@@ -69,7 +69,7 @@ impl Report {
     }
 
     /// The error that names all faults, if there were any.
-    pub(super) fn into_result(self, what: &str) -> Result<()> {
+    pub fn into_result(self, what: &str) -> Result<()> {
         let errors = self.0.into_iter().map(|fault| Error::new(Code::CheckFailed, fault));
         match Error::join(errors.collect()) {
             None => Ok(()),

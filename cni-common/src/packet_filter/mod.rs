@@ -1,0 +1,25 @@
+//! What every plugin needs that keeps rules, sets and maps in the packet filter.
+//!
+//! All plugins share two tables, `inet causeway` and `bridge causeway`. What is there for one
+//! attachment are elements of sets and maps; each carries its owner (network, container,
+//! interface) as its comment. So it is found and removed without knowing more, and never by
+//! another attachment. Chains and their rules belong to a plugin, not to an attachment.
+//!
+//! A plugin says in a [`Wanted`] what is to be there, and [`ensure()`] makes it so; [`element`]
+//! finds and removes elements; [`Report`] tells what CHECK found.
+//!
+//! - [`owner`]: the comment that says whose something is. Pure.
+//! - [`element`]: elements by their keys, and deleting those that still belong to their owner.
+//! - `ensure`: one transaction that accepts what is there already.
+//! - `report`: what CHECK finds.
+//! - [`mod@reference`]: what the reference plugins left in nf_tables.
+
+pub mod element;
+mod ensure;
+pub mod owner;
+pub mod reference;
+mod report;
+
+pub use element::ElementKey;
+pub use ensure::{Wanted, ensure};
+pub use report::Report;
