@@ -10,12 +10,15 @@
 //!
 //! - [`owner`]: the comment that says whose something is. Pure.
 //! - [`element`]: elements by their keys, and deleting those that still belong to their owner.
+//! - [`iptables`], [`iptables_text`]: chains that iptables knows, in the reference's words.
 //! - `ensure`: one transaction that accepts what is there already.
 //! - `report`: what CHECK finds.
 //! - [`mod@reference`]: what the reference plugins left in nf_tables.
 
 pub mod element;
 mod ensure;
+pub mod iptables;
+pub mod iptables_text;
 pub mod owner;
 pub mod reference;
 mod report;

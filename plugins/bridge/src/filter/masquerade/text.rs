@@ -5,39 +5,21 @@
 //! in one network share it, and are told apart by their addresses only.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::net::IpAddr;
 
+use cni_common::packet_filter::iptables_text;
 use ipnetwork::IpNetwork;
-use sha2::{Digest, Sha512};
 
-/// Digits of the hash: with `CNI-` in front 28 characters, the most an iptables chain can have.
-const DIGITS: usize = 24;
-/// What iptables' comment match holds, less its NUL.
-const LONGEST_COMMENT: usize = 255;
+/// The table of all of it.
+pub(super) const TABLE: &str = "nat";
+/// The chain that jumps to those of containers.
+pub(super) const POSTROUTING: &str = "POSTROUTING";
+/// What their names begin with.
+const PREFIX: &str = "CNI-";
 
 /// The chain of a container in a network.
 pub(super) fn chain(network: &str, container: &str) -> String {
-    let digest = Sha512::digest(format!("{network}{container}").as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("CNI-{}", digits.get(..DIGITS).unwrap_or_default())
-}
-
-/// The comment of its rules.
-pub(super) fn comment(network: &str, container: &str) -> String {
-    let mut text = format!("name: \"{network}\" id: \"{container}\"");
-    if text.len() > LONGEST_COMMENT {
-        // Names and IDs are ASCII.
-        text.truncate(LONGEST_COMMENT - 3);
-        text.push_str("...");
-    }
-    text
-}
-
-/// Network and container that a comment names.
-pub(super) fn parse_comment(text: &str) -> Option<(&str, &str)> {
-    let (network, rest) = text.strip_prefix("name: \"")?.split_once("\" id: \"")?;
-    Some((network, rest.strip_suffix('"')?))
+    iptables_text::chain(PREFIX, network, container)
 }
 
 /// The rules of a container's addresses, all of one protocol.
@@ -55,7 +37,7 @@ impl Rules {
         let four = addresses.iter().all(IpNetwork::is_ipv4);
         Self {
             chain: chain(network, container),
-            comment: comment(network, container).replace('"', "\\\""),
+            comment: iptables_text::escaped(&iptables_text::comment("", network, container)),
             subnets: addresses.iter().map(|a| format!("{}/{}", a.network(), a.prefix())).collect(),
             sources: addresses.iter().map(|a| host(a.ip())).collect(),
             multicast: if four { "224.0.0.0/4" } else { "ff00::/8" },
@@ -86,7 +68,8 @@ impl Rules {
 
     /// What makes them where the chain is not there yet; it fails if it is.
     pub(super) fn creation(&self) -> String {
-        input([format!("-N {}", self.chain)].into_iter().chain(self.lines()))
+        let chain = format!("-N {}", self.chain);
+        iptables_text::input(TABLE, [chain].into_iter().chain(self.lines()))
     }
 
     /// What makes them where the chain is there: an earlier ADD's that was killed, or another
@@ -108,45 +91,25 @@ impl Rules {
                 .map(|rest| format!("-D POSTROUTING {rest}")),
         );
         lines.extend(own);
-        input(lines)
+        iptables_text::input(TABLE, lines)
     }
 }
 
-/// What takes away the rules of this chain that are for one of the sources, or all without any;
-/// and the chain with the last of them. `None` if there is nothing.
+/// The input that removes the jumps to this chain that are for one of the sources, or all without
+/// any; and the chain with the last of them. `None` if there is nothing.
 pub(super) fn removal(save: &str, chain: &str, sources: &[IpAddr]) -> Option<String> {
-    let jump = format!(" -j {chain}");
-    let wanted = |line: &&str| {
-        sources.is_empty() || sources.iter().any(|ip| line.contains(&format!(" -s {} ", host(*ip))))
-    };
-    let jumps: Vec<_> = save
-        .lines()
-        .filter(|line| line.starts_with("-A POSTROUTING ") && line.ends_with(&jump))
-        .collect();
-    let (gone, staying): (Vec<&str>, Vec<&str>) = jumps.into_iter().partition(wanted);
-    let mut lines: Vec<_> = gone
-        .iter()
-        .filter_map(|line| line.strip_prefix("-A "))
-        .map(|rest| format!("-D {rest}"))
-        .collect();
-    let declared = format!(":{chain} ");
-    if staying.is_empty() && save.lines().any(|line| line.starts_with(&declared)) {
-        lines.extend([format!("-F {chain}"), format!("-X {chain}")]);
-    }
-    (!lines.is_empty()).then(|| input(lines))
+    let jump = (POSTROUTING, chain);
+    iptables_text::removal(save, TABLE, jump, |line| is_of(line, sources))
 }
 
-/// The chains of a network's containers that do not live, according to their comments.
-pub(super) fn stale_chains(
-    save: &str,
-    network: &str,
-    lives: impl Fn(&str) -> bool,
-) -> BTreeSet<String> {
-    save.lines()
-        .filter_map(|line| line.split_once("--comment \"")?.1.split_once("\" -j "))
-        .map(|(comment, _target)| comment.replace("\\\"", "\""))
-        .filter_map(|comment| stale_chain(&comment, network, &lives))
-        .collect()
+/// Whether there is anything of the chain, itself or a jump to it.
+pub(super) fn has_any(save: &str, chain: &str) -> bool {
+    removal(save, chain, &[]).is_some()
+}
+
+/// Whether a jump's line is for one of the sources; any is without them.
+pub(super) fn is_of(line: &str, sources: &[IpAddr]) -> bool {
+    sources.is_empty() || sources.iter().any(|ip| line.contains(&format!(" -s {} ", host(*ip))))
 }
 
 /// The chain of the container that a comment names, if it is one of the network's and not alive.
@@ -155,21 +118,12 @@ pub(super) fn stale_chain(
     network: &str,
     lives: impl Fn(&str) -> bool,
 ) -> Option<String> {
-    let (name, container) = parse_comment(comment)?;
+    let (name, container) = iptables_text::parse_comment("", comment)?;
     (name == network && !lives(container)).then(|| chain(name, container))
 }
 
 fn host(ip: IpAddr) -> String {
     format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })
-}
-
-fn input(lines: impl IntoIterator<Item = String>) -> String {
-    let mut text = "*nat\n".to_owned();
-    for line in lines {
-        // Writing to a string can't fail.
-        writeln!(text, "{line}").ok();
-    }
-    text + "COMMIT\n"
 }
 
 #[cfg(test)]
@@ -216,13 +170,9 @@ mod tests {
         let save = ["net", "net2"].map(|network| {
             ["c1", "c2"].map(|id| Rules::new(network, id, &addresses(&["10.88.0.2/16"])).creation())
         });
-        let stale = stale_chains(&save.concat().concat(), "net", |id| id == "c2");
+        let comments = iptables_text::comments(&save.concat().concat());
+        let stale = |comment: &String| stale_chain(comment, "net", |id| id == "c2");
+        let stale: BTreeSet<_> = comments.iter().filter_map(stale).collect();
         assert_eq!(stale, BTreeSet::from([chain("net", "c1")]));
-    }
-
-    #[test]
-    fn a_comment_fits_the_match() {
-        assert_eq!(comment("n", &"c".repeat(300)).len(), LONGEST_COMMENT);
-        assert_eq!(parse_comment(&comment("n", "c")), Some(("n", "c")));
     }
 }
