@@ -1,0 +1,56 @@
+//! What holds for every input of every parser, whatever bytes it is made of. For tests only.
+//!
+//! Each function takes the bytes of one input and panics if something that must hold does not:
+//! that nothing panics, that an error has a code of the parser's own and says something, that what is
+//! accepted is what its type promises, and that what is printed is read as the same again. The fuzz
+//! targets in `tests/fuzz/` call them with made inputs, `tests/findings.rs` with those that once broke one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "only tests call this crate, and a broken invariant is a panic"
+)]
+
+mod configuration;
+mod kernel;
+mod leases;
+mod words;
+
+pub use configuration::{config_bridge, config_host_local, request, result};
+pub use kernel::{netlink_answer, nft_answer};
+pub use leases::{lease, pool};
+pub use words::{cni_args, resolv_conf};
+
+use cni_common::{Code, Error};
+
+/// A function of this crate.
+pub type Invariant = fn(&[u8]);
+
+/// All of them, by the names that the fuzz targets and the folders of inputs have.
+pub const ALL: [(&str, Invariant); 10] = [
+    ("cni-args", cni_args),
+    ("config-bridge", config_bridge),
+    ("config-host-local", config_host_local),
+    ("lease", lease),
+    ("netlink-answer", netlink_answer),
+    ("nft-answer", nft_answer),
+    ("pool", pool),
+    ("request", request),
+    ("resolv-conf", resolv_conf),
+    ("result", result),
+];
+
+/// An error that a caller can do something with: one of `codes`, and it says something.
+#[track_caller]
+fn is_sound(error: &Error, codes: &[Code]) {
+    assert!(codes.iter().any(|code| error.is(*code)), "{error:?}");
+    assert!(!error.message().trim().is_empty(), "{error:?}");
+}
+
+/// `data` as text, if it is, in two parts around the first NUL; all of it is the first without one.
+fn halves(data: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(data).ok()?;
+    Some(text.split_once('\0').unwrap_or((text, "")))
+}
