@@ -2,9 +2,9 @@
 
 use causeway_bridge::config::{BridgeConfig, Gateway};
 use causeway_bridge::plan::{self, Ends};
+use causeway_host_local::address::Span;
 use causeway_host_local::allocate;
-use causeway_host_local::config::{Config, Place};
-use causeway_host_local::range::Span;
+use causeway_host_local::config::{self, Config};
 use cni_common::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, Version};
 use cni_common::types::Mac;
 use cni_common::{Code, Error};
@@ -67,12 +67,12 @@ pub fn config_host_local(data: &[u8]) {
     }
     // A release fails for nothing but the ways to the pool.
     if let Ok(config) = network(text) {
-        Place::lenient(&config).err().iter().for_each(|error| is_sound(error, &REFUSALS));
+        config::pool_location(&config).err().iter().for_each(|error| is_sound(error, &REFUSALS));
     }
 }
 
 fn accepted(config: &Config) {
-    assert!(config.place.data_dir.is_absolute() && !config.sets.is_empty());
+    assert!(config.location.data_dir.is_absolute() && !config.sets.is_empty());
     let spans: Vec<(usize, Span)> = config
         .sets
         .iter()
@@ -91,8 +91,8 @@ fn accepted(config: &Config) {
         for span in &order {
             assert!(span.first <= span.last);
             for number in [span.first, span.last] {
-                let ip = causeway_host_local::range::address_of(number);
-                assert!(allocate::is_givable(set, ip), "{ip} of {set}");
+                let ip = causeway_host_local::address::address_of(number);
+                assert!(allocate::is_allocatable(set, ip), "{ip} of {set}");
                 let range = set.range_of(ip).expect("a range of it");
                 assert!(range.subnet.contains(ip) && ip != range.gateway);
                 // Wherever the round begins, every address comes up once.

@@ -4,9 +4,8 @@ use std::fs::{self, File, FileTimes};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use causeway_host_local::config::Place;
-use causeway_host_local::range::Span;
-use causeway_host_local::store::{Holder, Pool};
+use causeway_host_local::address::Span;
+use causeway_host_local::store::{Holder, Location, Pool};
 use cni_common::types::{ContainerId, IfName};
 
 /// The content of an address file.
@@ -32,50 +31,51 @@ pub fn lease(data: &[u8]) {
     assert!(!holder.is_nobody() || !matches!(holder, Holder::Attachment(..)));
 }
 
-/// A pool whose files are overwritten: three bytes of `data` choose a file, a place and a byte, and so
-/// on. Whatever its cache and hints say, an address that is held is never given, and nobody's
+/// A pool whose files are overwritten: three bytes of `data` choose a file, an offset and a byte, and so
+/// on. Whatever its cache and hints say, an address that is held is never allocated, and nobody's
 /// lease is taken for another's.
 pub fn pool(data: &[u8]) {
     let folder = Scratch::new();
-    let place = Place { data_dir: folder.0.clone(), network: "net".to_owned(), remembers: true };
+    let location =
+        Location { data_dir: folder.0.clone(), network: "net".to_owned(), keeps_history: true };
     let names = |number: usize| -> (ContainerId, IfName) {
         (format!("c{number}").parse().expect("an ID"), "eth0".parse().expect("a name"))
     };
     let ip = |number: usize| -> IpAddr { format!("10.0.0.{number}").parse().expect("an address") };
-    let mut pool = Pool::create(&place).expect("a pool");
+    let mut pool = Pool::create(&location).expect("a pool");
     for number in 2..6 {
         let (id, ifname) = names(number);
-        assert!(pool.take(ip(number), &id, &ifname).expect("taken"));
+        assert!(pool.reserve(ip(number), &id, &ifname).expect("taken"));
     }
-    pool.set_last_given(0, ip(5)).expect("recorded");
-    pool.memory().expect("a memory").note_pod("a/b", 0, ip(3));
-    pool.settle();
+    pool.set_last_reserved(0, ip(5)).expect("recorded");
+    pool.history().expect("a history").note_pod("a/b", 0, ip(3));
+    pool.save();
     drop(pool);
     let files =
         [".causeway/net.index", ".causeway/net.memory", "net/last_reserved_ip.0", "net/10.0.0.9"];
     fs::write(folder.0.join("net/10.0.0.9"), data.get(..data.len().min(40)).unwrap_or_default())
         .expect("a file");
     overwrite(&folder, &files, data);
-    let Ok(Some(mut pool)) = Pool::open(&place) else { return };
-    pool.last_given(0);
-    pool.memory().map(|memory| memory.address_of_pod("a/b", 0));
+    let Ok(Some(mut pool)) = Pool::open(&location) else { return };
+    pool.last_reserved(0);
+    pool.history().map(|history| history.address_of_pod("a/b", 0));
     let whole = Span::new(ip(1), ip(254));
     for number in 2..6 {
         let (id, ifname) = names(number);
-        assert!(!pool.take(ip(number), &id, &ifname).expect("tried"), "it was held");
+        assert!(!pool.reserve(ip(number), &id, &ifname).expect("tried"), "it was held");
         let held = pool.held_by(&id, &ifname).expect("asked");
         assert!(held.iter().all(|held| *held == ip(number)), "{held:?}");
     }
     let (id, ifname) = names(100);
     for _ in 0..4 {
         let Some(free) = pool.first_free(&[whole]).expect("asked") else { break };
-        if pool.take(free, &id, &ifname).expect("taken") {
+        if pool.reserve(free, &id, &ifname).expect("taken") {
             assert!((2..6).all(|number| ip(number) != free), "{free} was held");
             pool.release(free, &id, &ifname).expect("released");
             break;
         }
     }
-    pool.settle();
+    pool.save();
 }
 
 /// Changes bytes of the pool's files, the time of change left as it was: the worst case, in which the
@@ -84,10 +84,10 @@ fn overwrite(folder: &Scratch, files: &[&str], data: &[u8]) {
     for change in data.chunks_exact(4) {
         let path = folder.0.join(files[usize::from(change[0]) % files.len()]);
         let Ok(mut bytes) = fs::read(&path) else { continue };
-        let place = usize::from(u16::from_le_bytes([change[1], change[2]]));
-        match bytes.get_mut(place) {
+        let location = usize::from(u16::from_le_bytes([change[1], change[2]]));
+        match bytes.get_mut(location) {
             Some(byte) => *byte = change[3],
-            None if change[0] & 128 != 0 => bytes.truncate(place % (bytes.len() + 1)),
+            None if change[0] & 128 != 0 => bytes.truncate(location % (bytes.len() + 1)),
             None => bytes.push(change[3]),
         }
         let Ok(time) = fs::metadata(&path).and_then(|metadata| metadata.modified()) else {

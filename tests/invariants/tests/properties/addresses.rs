@@ -1,12 +1,11 @@
-//! Addresses, prefixes, spans of them, and the round in which they are given.
+//! Addresses, prefixes, spans of them, and the order in which they are allocated.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use causeway_host_local::address::{Span, Spans, address_of, first_overlap, number_of};
 use causeway_host_local::allocate;
-use causeway_host_local::range::{
-    RangeSet, RangeSpec, Span, Spans, address_of, first_overlap, number_of, refuse_overlap,
-};
+use causeway_host_local::range::{RangeSet, RangeSpec, refuse_overlap};
 use cni_common::Code;
 use cni_common::types::{parse_cidr, parse_ip};
 use ipnetwork::IpNetwork;

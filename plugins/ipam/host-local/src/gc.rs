@@ -1,0 +1,33 @@
+//! GC: the addresses of attachments that are gone become free again.
+
+use std::net::IpAddr;
+
+use cni_common::spec::ValidAttachments;
+use cni_common::{Error, Result, log};
+
+use crate::store::{Holder, Lease, Location, Pool};
+
+/// Frees what is held by none of `valid`, in whatever boot it was allocated.
+pub fn gc(location: &Location, valid: &ValidAttachments<'_>) -> Result<()> {
+    let Some(mut pool) = Pool::open(location)? else { return Ok(()) };
+    let leases = pool.leases()?;
+    let stale: Vec<&Lease> = leases.iter().filter(|lease| !lives(&lease.holder, valid)).collect();
+    for Lease { ip, holder } in &stale {
+        log::debug(|| format!("collecting {ip} of container {}", holder.name()));
+    }
+    let stale: Vec<IpAddr> = stale.iter().map(|lease| lease.ip).collect();
+    let failures = pool.reclaim(&stale)?;
+    pool.save();
+    Error::join(failures).map_or(Ok(()), Err)
+}
+
+/// Whether the holder of a file is to keep it. An operator's note stays: it names no attachment
+/// that could be missing from the list.
+fn lives(holder: &Holder, valid: &ValidAttachments<'_>) -> bool {
+    match holder {
+        Holder::Attachment(id, ifname) => valid.contains(id.as_str(), ifname.as_str()),
+        Holder::Container(id) | Holder::HalfWritten(id) => valid.contains_container(id.as_str()),
+        Holder::Nobody => false,
+        Holder::Unknown => true,
+    }
+}

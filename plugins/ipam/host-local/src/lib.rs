@@ -1,0 +1,65 @@
+//! The plugin `host-local`: allocates addresses out of ranges kept on this host.
+//!
+//! - [`config`]: the `ipam` object, read and checked. Pure.
+//! - [`address`], [`range`], [`allocate`]: addresses as numbers, ranges, and in which order their
+//!   addresses are tried. Pure.
+//! - [`store`]: the pool folder and what is known of it. It knows no ranges and no configuration.
+//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: the commands.
+//! - [`usage`]: how much of a set is held, reclaimable, free; and reclaiming.
+//! - [`resolv`]: resolv.conf. Pure.
+
+pub mod add;
+pub mod address;
+pub mod allocate;
+pub mod check;
+pub mod config;
+pub mod del;
+pub mod gc;
+pub mod range;
+pub mod resolv;
+pub mod status;
+pub mod store;
+pub mod usage;
+
+use cni_common::Result;
+use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};
+use cni_common::spec::ValidAttachments;
+
+use config::Config;
+
+/// The plugin.
+pub struct HostLocal;
+
+impl Plugin for HostLocal {
+    fn name(&self) -> &'static str {
+        "host-local"
+    }
+
+    fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
+        let config = Config::parse(&request.request.config, &request.request.args()?)?;
+        let result = add::add(&config, &request.attachment)?;
+        let attachment = request.attachment.clone();
+        let undo = move || del::del(&config.location, &attachment).err().into_iter().collect();
+        Ok(Added::new(result, undo))
+    }
+
+    fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {
+        let location = config::pool_location(&request.request.config)?;
+        config::refuse_release_for_version(&request.request.config)?;
+        del::del(&location, &request.attachment)
+    }
+
+    fn check(&self, request: &AttachmentRequest<'_>) -> Result<()> {
+        let config = Config::parse(&request.request.config, &request.request.args()?)?;
+        let previous = request.request.config.prev_result()?;
+        check::check(&config, &request.attachment, previous.as_ref())
+    }
+
+    fn gc(&self, request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
+        gc::gc(&config::pool_location(&request.config)?, valid)
+    }
+
+    fn status(&self, request: &Request<'_>) -> Result<()> {
+        status::status(&Config::parse(&request.config, &request.args()?)?)
+    }
+}

@@ -1,0 +1,306 @@
+//! The pool folder and the files in it, in the reference's format: the truth about every address.
+//!
+//! Nothing is kept here and nothing decided; each method is one thing done to one file.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cni_common::sys::lock::FileLock;
+use cni_common::{Code, Error, Result};
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+
+use super::lease::Holder;
+use super::open::openat;
+use super::origin;
+use super::stamp::Mtime;
+
+/// How long a call waits for the pool: well below every caller's own deadline (2 minutes and more).
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+/// No address file is longer: two names of at most 255 bytes and the break.
+const MAX_LENGTH: usize = 1024;
+/// How often the lock file may be replaced by another while we wait for it.
+const MAX_RETRIES: usize = 8;
+/// Who may read and write an address file.
+const PRIVATE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
+/// A pool folder whose lock is held.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    dir: OwnedFd,
+    _lock: FileLock,
+}
+
+/// An address file that has no name yet. Nothing is left of it unless it gets one.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// `None` where files can't be without a name.
+    file: Option<File>,
+    content: String,
+    boot: Option<String>,
+}
+
+impl Folder {
+    /// Opens the folder at `path` and locks it; `None` if there is none.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        for _ in 0..MAX_RETRIES {
+            let dir = match openat(AT_FDCWD, path, flags, Mode::empty()) {
+                Ok(dir) => dir,
+                Err(Errno::ENOENT) => return Ok(None),
+                Err(errno) => return Err(failed("open pool folder", path, errno)),
+            };
+            let lock = match lock(&dir, &path.join("lock")) {
+                Ok(lock) => lock,
+                // The folder itself was deleted between the two opens.
+                Err(error) if error.is_not_found() && !path.exists() => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            // Who waits long may get the lock of a folder or file that an operator has deleted.
+            let had = fstat(lock.file()).map(|stat| (stat.st_dev, stat.st_ino));
+            let there = nix::sys::stat::stat(&path.join("lock"));
+            if had.is_ok() && had == there.map(|stat| (stat.st_dev, stat.st_ino)) {
+                return Ok(Some(Self { path: path.to_owned(), dir, _lock: lock }));
+            }
+        }
+        let message = format!("lock {}: replaced again and again", path.join("lock").display());
+        Err(Error::new(Code::TryAgainLater, message))
+    }
+
+    /// The same, making the folder if there is none.
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        for _ in 0..MAX_RETRIES {
+            if let Some(folder) = Self::open(path)? {
+                return Ok(folder);
+            }
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(path)
+                .map_err(|error| Error::io("create pool folder", path, &error))?;
+        }
+        Err(failed("create pool folder", path, Errno::ENOENT))
+    }
+
+    /// The folder's path, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file of `ip`, for messages.
+    pub(super) fn path_of(&self, ip: IpAddr) -> PathBuf {
+        self.path.join(ip.to_string())
+    }
+
+    /// The folder, for its mtime.
+    pub(super) fn dir(&self) -> &OwnedFd {
+        &self.dir
+    }
+
+    /// Device and inode of the folder.
+    pub(super) fn identity(&self) -> Result<(u64, u64)> {
+        let stat = fstat(&self.dir).map_err(|errno| failed("stat", &self.path, errno))?;
+        Ok((stat.st_dev, stat.st_ino))
+    }
+
+    /// The folder's time of change.
+    pub(super) fn mtime(&self) -> Result<Mtime> {
+        Mtime::of(&self.dir).map_err(|errno| failed("stat", &self.path, errno))
+    }
+
+    /// A file without a name that says `content`, stamped with this `boot`.
+    pub(super) fn draft(&self, content: String, boot: Option<&str>) -> Result<Draft> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR;
+        let file = match openat(&self.dir, ".", flags, PRIVATE) {
+            Ok(fd) => File::from(fd),
+            // Not on this file system.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+                return Ok(Draft { file: None, content, boot: boot.map(str::to_owned) });
+            }
+            Err(errno) => return Err(failed("write address file in", &self.path, errno)),
+        };
+        fill(&file, &content, boot)
+            .map_err(|error| Error::io("write address file in", &self.path, &error))?;
+        Ok(Draft { file: Some(file), content, boot: boot.map(str::to_owned) })
+    }
+
+    /// Makes `draft` the file of `ip`: all of it at once, or nothing. `false` if there is a file of
+    /// it already, whatever it is.
+    pub(super) fn publish(&self, draft: &Draft, ip: IpAddr) -> Result<bool> {
+        let Some(file) = &draft.file else { return self.publish_by_name(draft, ip) };
+        let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let follow = AtFlags::AT_SYMLINK_FOLLOW;
+        match linkat(AT_FDCWD, source.as_str(), &self.dir, name(ip).as_str(), follow) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            // No /proc here.
+            Err(Errno::ENOENT) => self.publish_by_name(draft, ip),
+            Err(errno) => Err(failed("make address file", &self.path_of(ip), errno)),
+        }
+    }
+
+    /// The way of file systems without unnamed files: a hidden name first, then the real one.
+    fn publish_by_name(&self, draft: &Draft, ip: IpAddr) -> Result<bool> {
+        const HIDDEN: &str = ".causeway-new";
+        let path = self.path.join(HIDDEN);
+        let io = |error: &io::Error| Error::io("write", &path, error);
+        // What a killed call left; never written to, for it may be an address file's other name.
+        self.unlink(HIDDEN).map_err(|errno| io(&errno.into()))?;
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY;
+        let made = openat(&self.dir, HIDDEN, flags, PRIVATE)
+            .map_err(io::Error::from)
+            .and_then(|fd| fill(&File::from(fd), &draft.content, draft.boot.as_deref()))
+            .and_then(|()| {
+                let to = name(ip);
+                Ok(linkat(&self.dir, HIDDEN, &self.dir, to.as_str(), AtFlags::empty())?)
+            });
+        let cleared = self.unlink(HIDDEN);
+        match made {
+            Ok(()) => cleared.map(|()| true).map_err(|errno| io(&errno.into())),
+            Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => Ok(false),
+            Err(error) => Err(io(&error)),
+        }
+    }
+
+    /// Who holds `ip`; `None` if there is no file of it.
+    pub(super) fn read_lease(&self, ip: IpAddr) -> Result<Option<Holder>> {
+        // Not blocking: the name may be a FIFO's. Not following: it may be a link to anything.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = match openat(&self.dir, name(ip).as_str(), flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => return Ok(Some(Holder::Unknown)),
+            Err(errno) => return Err(failed("read", &self.path_of(ip), errno)),
+        };
+        // One read: of a file this short it brings all.
+        let mut content = [0; MAX_LENGTH + 1];
+        let mut read = || loop {
+            match (&file).read(&mut content) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        };
+        match read() {
+            // A FIFO without a writer is as empty as a file that was never written.
+            Ok(0) if !file.metadata().is_ok_and(|metadata| metadata.is_file()) => {
+                Ok(Some(Holder::Unknown))
+            }
+            Ok(length) if length > MAX_LENGTH => Ok(Some(Holder::Unknown)),
+            Ok(length) => Ok(Some(Holder::parse(content.get(..length).unwrap_or_default()))),
+            Err(error) if is_no_file(&error) => Ok(Some(Holder::Unknown)),
+            Err(error) => Err(Error::io("read", &self.path_of(ip), &error)),
+        }
+    }
+
+    /// The boot in which this suite made the file of `ip`, if it was this suite.
+    pub(super) fn boot_of(&self, ip: IpAddr) -> Option<String> {
+        origin::read(&self.path_of(ip))
+    }
+
+    /// Deletes the file of `ip`; one that is gone already is done.
+    pub(super) fn remove_lease(&self, ip: IpAddr) -> Result<()> {
+        self.unlink(&name(ip)).map_err(|errno| failed("remove", &self.path_of(ip), errno))
+    }
+
+    fn unlink(&self, name: &str) -> Result<(), Errno> {
+        match unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The addresses that there are files of.
+    pub(super) fn list(&self) -> Result<Vec<IpAddr>> {
+        let list = |errno| failed("list", &self.path, errno);
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let opened = openat(&self.dir, ".", flags, Mode::empty()).map_err(list)?;
+        let mut dir = Dir::from_fd(opened).map_err(list)?;
+        let mut addresses = Vec::new();
+        for entry in dir.iter() {
+            let entry = entry.map_err(list)?;
+            addresses.extend(parse_name(OsStr::from_bytes(entry.file_name().to_bytes())));
+        }
+        Ok(addresses)
+    }
+
+    /// The address allocated last of the set `index`; `None` if none is recorded that can be read. It
+    /// is a hint only: whatever else is in its place, the round begins anew.
+    pub(super) fn last_reserved(&self, index: usize) -> Option<IpAddr> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let fd = openat(&self.dir, last_name(index).as_str(), flags, Mode::empty()).ok()?;
+        let mut text = String::new();
+        File::from(fd).take(MAX_LENGTH as u64).read_to_string(&mut text).ok()?;
+        text.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+    }
+
+    /// Whether the set `index` has its record, so that writing it will not change the folder.
+    pub(super) fn has_last_reserved(&self, index: usize) -> bool {
+        fstatat(&self.dir, last_name(index).as_str(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Records the address allocated last. Written over the old one and then cut, so that a full disk
+    /// does not stop it.
+    pub(super) fn set_last_reserved(&self, index: usize, ip: IpAddr) -> Result<()> {
+        let name = last_name(index);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let text = ip.to_string();
+        openat(&self.dir, name.as_str(), flags, PRIVATE)
+            .map_err(io::Error::from)
+            .and_then(|fd| {
+                let file = File::from(fd);
+                file.write_all_at(text.as_bytes(), 0)?;
+                file.set_len(text.len() as u64)
+            })
+            .map_err(|error| Error::io("write", &self.path.join(name), &error))
+    }
+}
+
+fn lock(dir: &OwnedFd, path: &Path) -> Result<FileLock> {
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW;
+    let fd = openat(dir.as_fd(), "lock", flags | OFlag::O_NONBLOCK, PRIVATE)
+        .map_err(|errno| failed("open lock", path, errno))?;
+    FileLock::acquire(File::from(fd), path, LOCK_TIMEOUT)
+}
+
+fn fill(file: &File, content: &str, boot: Option<&str>) -> io::Result<()> {
+    origin::write(file, boot)?;
+    let mut file = file;
+    file.write_all(content.as_bytes())
+}
+
+fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
+    Error::io(operation, path, &errno.into())
+}
+
+fn name(ip: IpAddr) -> String {
+    ip.to_string()
+}
+
+fn last_name(index: usize) -> String {
+    format!("last_reserved_ip.{index}")
+}
+
+/// The address that a file is named by. Another spelling than the canonical one names none: it
+/// would not be found when that address is asked for.
+fn parse_name(name: &OsStr) -> Option<IpAddr> {
+    let text = name.to_str()?;
+    let ip: IpAddr = text.parse().ok()?;
+    (ip.to_string() == text && ip == ip.to_canonical()).then_some(ip)
+}
+
+/// What reading a folder, or a FIFO without a writer, answers.
+fn is_no_file(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EISDIR | Errno::EAGAIN | Errno::EINVAL))
+}

@@ -1,0 +1,108 @@
+//! How much of a range set is held, reclaimable and free; and reclaiming.
+//!
+//! Only what is proved to be nobody's is reclaimed: a lease this suite made in an earlier boot (its
+//! container's namespace did not survive that), and a file whose writer never finished. Never by
+//! file times, and never another plugin's lease.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+
+use cni_common::{Error, Result, log};
+
+use crate::allocate;
+use crate::range::RangeSet;
+use crate::store::{Holder, Lease, Pool};
+
+/// The usage of one set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Addresses that may be allocated, in all.
+    pub total: u128,
+    /// Of these, held by a container that may live.
+    pub held: u128,
+    /// Of these, held by nobody any more, and allocated again when nothing else is left.
+    pub reclaimable: u128,
+}
+
+impl Usage {
+    /// Counts the usage of `set` by reading every file of the pool.
+    pub fn of(pool: &mut Pool, set: &RangeSet) -> Result<Self> {
+        let leases = pool.leases()?;
+        let mut usage = Self { total: 0, held: 0, reclaimable: 0 };
+        for span in set.ranges().iter().flat_map(allocate::allocatable) {
+            usage.total = usage.total.saturating_add(span.count());
+        }
+        for lease in leases.iter().filter(|lease| allocate::is_allocatable(set, lease.ip)) {
+            match Self::is_reclaimable(pool, lease) {
+                true => usage.reclaimable += 1,
+                false => usage.held += 1,
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Addresses that there is no file of.
+    pub fn free(&self) -> u128 {
+        self.total.saturating_sub(self.held).saturating_sub(self.reclaimable)
+    }
+
+    /// Frees all of `set` that is proved to be nobody's any more; how many that were.
+    pub fn reclaim(pool: &mut Pool, set: &RangeSet) -> Result<usize> {
+        let leases = pool.leases()?;
+        let of_set = leases.iter().filter(|lease| allocate::is_allocatable(set, lease.ip));
+        let stale: Vec<&Lease> = of_set.filter(|lease| Self::is_reclaimable(pool, lease)).collect();
+        stale.iter().for_each(|lease| log_reclaim(lease));
+        let addresses: Vec<IpAddr> = stale.iter().map(|lease| lease.ip).collect();
+        match Error::join(pool.reclaim(&addresses)?) {
+            Some(error) => Err(error),
+            None => Ok(addresses.len()),
+        }
+    }
+
+    /// Frees one address if it is proved to be nobody's any more.
+    pub fn reclaim_one(pool: &mut Pool, ip: IpAddr) -> Result<bool> {
+        let Some(holder) = pool.holder(ip)? else { return Ok(false) };
+        let lease = Lease { ip, holder };
+        if !Self::is_reclaimable(pool, &lease) {
+            return Ok(false);
+        }
+        log_reclaim(&lease);
+        match Error::join(pool.reclaim(&[ip])?) {
+            Some(error) => Err(error),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether it is proved that nobody holds the address of `lease`.
+    fn is_reclaimable(pool: &Pool, lease: &Lease) -> bool {
+        let Lease { ip, holder } = lease;
+        holder.is_nobody() || (*holder != Holder::Unknown && pool.is_of_earlier_boot(*ip))
+    }
+
+    /// What an operator may do about a full set.
+    pub fn advice(&self, pool: &Path) -> String {
+        format!(
+            "{self}; look: `head -v {0}/*` shows the container holding each address; what to do: \
+             delete the files of containers that are gone, have the runtime call GC, or give the \
+             network a larger range",
+            pool.display()
+        )
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { total, held, reclaimable } = self;
+        write!(f, "{held} held, {reclaimable} reclaimable, {} free of {total}", self.free())
+    }
+}
+
+/// The line that tells of a reclaim.
+fn log_reclaim(lease: &Lease) {
+    let why = match lease.holder.is_nobody() {
+        true => "its file was left unfinished",
+        false => "it was allocated in an earlier boot",
+    };
+    log::debug(|| format!("reclaiming {} from container {}: {why}", lease.ip, lease.holder.name()));
+}
