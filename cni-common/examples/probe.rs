@@ -1,7 +1,7 @@
 //! A plugin that does nothing but what its configuration says, for the tests of the protocol edge.
 //!
 //! - `journal`: a file to which every step adds a line.
-//! - `fault`: `"error"` or `"panic"` in the command itself; `"unundoable"`: taking ADD back fails.
+//! - `fault`: `"error"` or `"panic"` in the command itself; `"unundoable"`: undoing ADD fails.
 //!
 //! ADD answers `prevResult`, or else an empty result.
 

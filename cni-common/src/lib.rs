@@ -6,7 +6,7 @@
 //! - [`nft`]: the packet filter's objects as values. Pure.
 //! - [`packet_filter`]: who owns what in the packet filter's tables that all plugins share.
 //! - [`skel`]: from environment and stdin to a plugin's answer on stdout. The only writer of stdout.
-//! - [`undo`]: what an ADD has done so far, to be taken back in reverse.
+//! - [`undo`]: what an ADD has done so far, to be undone in reverse.
 //! - [`delegate`]: finding and running an IPAM plugin.
 //! - [`log`]: diagnostics on stderr or in a file, off unless asked for.
 //! - [`sys`]: every effect on the machine.

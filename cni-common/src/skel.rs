@@ -77,21 +77,34 @@ pub struct AttachmentRequest<'a> {
     pub netns: Option<PathBuf>,
 }
 
-/// An attachment that was made, and how to unmake it should nobody hear of it.
+/// An attachment whose result is still to be printed.
 pub struct Added {
-    /// What to print.
-    pub result: CniResult,
-    /// Takes everything back; returns what could not be.
-    pub undo: Box<dyn FnOnce() -> Vec<Error>>,
-    /// Called when the caller has been told, the last thing the process does: from then on the
-    /// attachment is one that was made, and a second ADD a duplicate.
-    pub settle: Box<dyn FnOnce()>,
+    result: CniResult,
+    made: Box<dyn Made>,
 }
 
 impl Added {
-    /// An attachment with nothing left to be settled.
-    pub fn new(result: CniResult, undo: impl FnOnce() -> Vec<Error> + 'static) -> Self {
-        Self { result, undo: Box::new(undo), settle: Box::new(|| ()) }
+    /// `result` is printed; if that fails, `made` is rolled back.
+    pub fn new(result: CniResult, made: impl Made + 'static) -> Self {
+        Self { result, made: Box::new(made) }
+    }
+}
+
+/// What an ADD has made, until its caller has been told. Exactly one of the two methods is called,
+/// once.
+pub trait Made {
+    /// Undoes all of it; returns what could not be undone.
+    fn rollback(&mut self) -> Vec<Error>;
+
+    /// Called when the result is printed, the last thing the process does: from then on the
+    /// attachment is finished, and a second ADD is a duplicate.
+    fn settle(&mut self) {}
+}
+
+/// A rollback alone, with nothing to settle.
+impl<F: FnMut() -> Vec<Error>> Made for F {
+    fn rollback(&mut self) -> Vec<Error> {
+        self()
     }
 }
 
@@ -152,16 +165,15 @@ fn dispatch(plugin: &impl Plugin, command: Command, request: Request<'_>) -> Res
     }
 }
 
-/// Prints the result; an attachment that its caller can't learn of is taken back.
-fn finish(added: Added, version: Version) -> Result<()> {
+/// Prints the result; an attachment that its caller can't learn of is rolled back.
+fn finish(mut added: Added, version: Version) -> Result<()> {
     let printed = added.result.print(version).and_then(|text| stdio::print(&text));
     if let Err(error) = printed {
-        return Err(error.with_undo_failures((added.undo)()));
+        return Err(error.with_undo_failures(added.made.rollback()));
     }
     // Nothing is tidied up between here and the end: a process killed in between would have made
     // an attachment of which its caller knows only that the plugin was killed.
-    std::mem::forget(added.undo);
-    (added.settle)();
+    added.made.settle();
     std::process::exit(0)
 }
 

@@ -1,8 +1,8 @@
-//! What an ADD has done so far, and how each step is taken back.
+//! What an ADD has done so far, and how each step is undone.
 
 use crate::error::{Error, Result};
 
-/// Steps to be taken back, the last one first. A step is noted after it succeeded, never before:
+/// Steps to be undone, the last one first. A step is noted after it succeeded, never before:
 /// undoing what was refused would undo somebody else's work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journal<S>(Vec<S>);
@@ -14,7 +14,7 @@ impl<S> Default for Journal<S> {
 }
 
 impl<S> Journal<S> {
-    /// Notes how to take back the step that was just done.
+    /// Notes how to undo the step that was just done.
     pub fn note(&mut self, step: S) {
         self.0.push(step);
     }
@@ -24,8 +24,8 @@ impl<S> Journal<S> {
         self.0.iter()
     }
 
-    /// Takes everything back by `undo`. No failure stops the rest; all failures are returned.
-    pub fn take_back(&mut self, mut undo: impl FnMut(S) -> Result<()>) -> Vec<Error> {
+    /// Undoes everything by `undo`. No failure stops the rest; all failures are returned.
+    pub fn rollback(&mut self, mut undo: impl FnMut(S) -> Result<()>) -> Vec<Error> {
         let mut failures = Vec::new();
         while let Some(step) = self.0.pop() {
             failures.extend(undo(step).err());
@@ -40,16 +40,16 @@ mod tests {
     use crate::error::Code;
 
     #[test]
-    fn steps_are_taken_back_last_first_and_a_failure_stops_nothing() {
+    fn steps_are_undone_last_first_and_a_failure_stops_nothing() {
         let mut journal = Journal::default();
         (1..=3).for_each(|step| journal.note(step));
         let mut undone = Vec::new();
-        let failures = journal.take_back(|step| {
+        let failures = journal.rollback(|step| {
             undone.push(step);
             if step == 2 { Err(Error::new(Code::Kernel, "no")) } else { Ok(()) }
         });
         assert_eq!(undone, [3, 2, 1]);
         assert_eq!(failures, [Error::new(Code::Kernel, "no")]);
-        assert!(journal.take_back(|_| Ok(())).is_empty());
+        assert!(journal.rollback(|_| Ok(())).is_empty());
     }
 }

@@ -2,14 +2,12 @@
 
 mod leftover;
 
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 
 use cni_common::delegate::Delegate;
 use cni_common::error::{Code, Error, Result};
 use cni_common::log;
-use cni_common::skel::{Added, AttachmentRequest};
+use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::{CniResult, Interface};
 use cni_common::sys::link::Link;
 use cni_common::sys::netns::OwnNetns;
@@ -47,29 +45,47 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     // A panic is a defect, and no excuse for leaving half an attachment.
     let attached = catch_unwind(AssertUnwindSafe(|| attaching.attach(ipam.as_ref())));
     let Attaching { machine, rules, config, .. } = attaching;
-    let mut made = Made { machine, rules, expected: Expected::by(&config), ipam };
+    let (expected, finished) = (Expected::by(&config), Finished::of(request));
+    let mut made = Unsettled { machine, rules, expected, ipam, finished };
     match attached {
-        Ok(Ok(result)) => Ok(added(request, made, result)),
-        Ok(Err(error)) => Err(error.with_undo_failures(made.take_back())),
+        Ok(Ok(result)) => Ok(Added::new(result, made)),
+        Ok(Err(error)) => Err(error.with_undo_failures(made.rollback())),
         Err(panic) => {
-            made.take_back();
+            made.rollback();
             resume_unwind(panic)
         }
     }
 }
 
 /// What an ADD that has not been heard of yet has made.
-struct Made {
+struct Unsettled {
     machine: Machine,
     rules: Rules,
     expected: Expected,
     ipam: Option<Delegate>,
+    finished: Finished,
 }
 
-impl Made {
+/// What marks the host interface of a finished attachment.
+struct Finished {
+    host_interface: String,
+    alias: String,
+}
+
+impl Finished {
+    fn of(request: &AttachmentRequest<'_>) -> Self {
+        let pod = request.request.args().ok().and_then(|args| args.pod());
+        Self {
+            host_interface: names::host_interface(&request.attachment),
+            alias: names::alias(&request.attachment, pod.as_deref()),
+        }
+    }
+}
+
+impl Made for Unsettled {
     /// Links first, then rules, then the lease: an address is free when nothing has it any more.
-    fn take_back(&mut self) -> Vec<Error> {
-        let mut failures = self.machine.take_back();
+    fn rollback(&mut self) -> Vec<Error> {
+        let mut failures = self.machine.rollback();
         if self.expected.any() {
             let remove = || self.rules.remove(self.expected, &Known::default());
             // What fails is tried once more: its trouble may have passed.
@@ -84,26 +100,14 @@ impl Made {
 
     /// Takes the mark of an unfinished ADD off the host interface. Nothing waits for the answer:
     /// the caller has been told already, and an ADD that is killed now should not count as made.
-    fn settle(&mut self, name: &str, alias: &str) {
+    fn settle(&mut self) {
+        let Finished { host_interface: name, alias } = &self.finished;
         let mut mark = || self.machine.host.mark_port_unanswered(name, alias);
         // Once more if the first met some passing trouble.
         if let Err(error) = mark().or_else(|_first| mark()) {
             // The attachment works; only a second ADD would take it for one that was cut short.
             log::debug(|| format!("mark {name} as attached: {error}"));
         }
-    }
-}
-
-fn added(request: &AttachmentRequest<'_>, made: Made, result: CniResult) -> Added {
-    let pod = request.request.args().ok().and_then(|args| args.pod());
-    let alias = names::alias(&request.attachment, pod.as_deref());
-    let name = names::host_interface(&request.attachment);
-    let made = Rc::new(RefCell::new(made));
-    let unheard = Rc::clone(&made);
-    Added {
-        result,
-        undo: Box::new(move || unheard.borrow_mut().take_back()),
-        settle: Box::new(move || made.borrow_mut().settle(&name, &alias)),
     }
 }
 

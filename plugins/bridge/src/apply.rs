@@ -1,4 +1,4 @@
-//! Doing operations, and taking them back.
+//! Doing operations, and undoing them.
 
 mod host_link;
 mod wait;
@@ -39,7 +39,7 @@ impl Machine {
         Self { host, container, netns, bridge: bridge.to_owned(), journal, indices }
     }
 
-    /// Does `operations` in order, noting how to take each back; stops at the first that fails.
+    /// Does `operations` in order, noting how to undo each; stops at the first that fails.
     pub fn apply(&mut self, operations: Vec<Operation>) -> Result<()> {
         let mut operations = operations.into_iter().peekable();
         while let Some(operation) = operations.next() {
@@ -59,11 +59,11 @@ impl Machine {
         Ok(())
     }
 
-    /// Takes everything back; returns what could not be.
-    pub fn take_back(&mut self) -> Vec<Error> {
+    /// Undoes everything; returns what could not be undone.
+    pub fn rollback(&mut self) -> Vec<Error> {
         let mut journal = std::mem::take(&mut self.journal);
         let is_shared_kept = self.has_foreign_ports(&journal).unwrap_or(true);
-        journal.take_back(|undo| match undo {
+        journal.rollback(|undo| match undo {
             Undo::Shared(shared) if is_shared_kept => {
                 log::debug(|| format!("keep {shared:?}: the bridge is used by others"));
                 Ok(())

@@ -1,4 +1,4 @@
-//! What an ADD does to the machine, one step each, and how a step is taken back. Printed like the
+//! What an ADD does to the machine, one step each, and how a step is undone. Printed like the
 //! `ip` command lines that would do the same. Pure.
 
 mod display;
@@ -211,7 +211,7 @@ pub enum Place {
     Container,
 }
 
-/// How a step that was done is taken back.
+/// How a step that was done is undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {
     /// Remove the attachment's pair by its host end; everything on the other end goes with it.
@@ -220,11 +220,11 @@ pub enum Undo {
     RestoreSysctl(String, String),
     /// Remove the resolv.conf, and what may be left of writing it.
     RemoveResolvConf(PathBuf, PathBuf),
-    /// Something that others may have come to use; taken back only if nobody has.
+    /// Something that others may have come to use; undone only if nobody has.
     Shared(SharedUndo),
 }
 
-/// How a step is taken back whose effect others may have come to use.
+/// How a step is undone whose effect others may have come to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SharedUndo {
     /// Remove the bridge.

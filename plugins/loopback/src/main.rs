@@ -106,7 +106,7 @@ fn set_down(netlink: &mut Netlink, lo: &Link) -> Result<()> {
     netlink.set_link(LinkUnspec::new_with_index(lo.index).down()).context("set \"lo\" down")
 }
 
-/// Takes ADD back: `lo` as it was found.
+/// Undoes ADD: `lo` as it was found.
 fn restore(netlink: &mut Netlink, found: &Link) -> Vec<Error> {
     let outcome = if found.is_up { Ok(()) } else { set_down(netlink, found) };
     outcome.err().into_iter().collect()
