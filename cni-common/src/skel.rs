@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, Version, reply};
+use crate::sys::netns::OwnNetns;
 use crate::types::Attachment;
 
 use environment::Command;
@@ -75,6 +76,28 @@ pub struct AttachmentRequest<'a> {
     pub attachment: Attachment,
     /// `CNI_NETNS`; always there on ADD and CHECK.
     pub netns: Option<PathBuf>,
+}
+
+impl AttachmentRequest<'_> {
+    /// `prevResult`, where the command can't do without; each plugin says that it is `missing` in
+    /// its own words (code 7).
+    pub fn required_prev_result(&self, missing: &str) -> Result<CniResult> {
+        let previous = self.request.config.prev_result()?;
+        previous.ok_or_else(|| Error::new(Code::InvalidConfig, missing))
+    }
+
+    /// `prevResult` for a DEL, which no fault of it may stop: one that can't be read says nothing.
+    pub fn known_prev_result(&self) -> Option<CniResult> {
+        self.request.config.prev_result().ok().flatten()
+    }
+
+    /// Whether `CNI_NETNS` may be the plugin's own namespace.
+    pub fn own_netns(&self) -> OwnNetns {
+        match self.request.environment.netns_override {
+            true => OwnNetns::Allowed,
+            false => OwnNetns::Refused,
+        }
+    }
 }
 
 /// An attachment whose result is still to be printed.

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use cni_common::skel::{self, Added, AttachmentRequest, Plugin, Request};
 use cni_common::spec::{CniResult, Interface, Ip, ValidAttachments};
 use cni_common::sys::link::Link;
-use cni_common::sys::netns::OwnNetns;
 use cni_common::sys::{Netlink, Netns};
 use cni_common::{Code, Context, Error, Result};
 use rtnetlink::LinkUnspec;
@@ -48,7 +47,7 @@ impl Plugin for Loopback {
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {
         // No namespace, no lo: what DEL is to bring about is so already.
         let Some(path) = &request.netns else { return Ok(()) };
-        let Some(netns) = Netns::open_if_present(path, own_netns(request))? else { return Ok(()) };
+        let Some(netns) = Netns::open_if_present(path, request.own_netns())? else { return Ok(()) };
         let Some(mut netlink) = netns.netlink_if_netns()? else { return Ok(()) };
         let lo = find_lo(&mut netlink)?;
         set_down(&mut netlink, &lo)
@@ -82,15 +81,8 @@ struct Inside {
 fn open_netns(request: &AttachmentRequest<'_>) -> Result<Inside> {
     // Absent only on DEL, which does not ask; an empty path names nothing.
     let path = request.netns.as_deref().unwrap_or(Path::new(""));
-    let (_netns, netlink) = Netns::open(path, own_netns(request))?;
+    let (_netns, netlink) = Netns::open(path, request.own_netns())?;
     Ok(Inside { path: path.to_string_lossy().into_owned(), netlink })
-}
-
-fn own_netns(request: &AttachmentRequest<'_>) -> OwnNetns {
-    match request.request.environment.netns_override {
-        true => OwnNetns::Allowed,
-        false => OwnNetns::Refused,
-    }
 }
 
 fn find_lo(netlink: &mut Netlink) -> Result<Link> {

@@ -18,11 +18,11 @@ const RECORDER: &str = include_str!("recorder.sh");
 /// The distribution's reference plugins.
 const REFERENCE: &str = "/usr/lib/cni";
 /// What the suite has an executable of.
-const SUITE: [&str; 3] = ["bridge", "host-local", "loopback"];
+const SUITE: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
 /// What comes from the distribution whichever suite is installed.
 const CHAINED: [&str; 4] = ["portmap", "firewall", "bandwidth", "tuning"];
 
-/// Whose `bridge`, `host-local` and `loopback` are in the folder.
+/// Whose executables of [`SUITE`] are in the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
     /// Those of this checkout.

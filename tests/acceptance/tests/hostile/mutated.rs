@@ -85,6 +85,8 @@ fn odd_values() -> Vec<Value> {
         json!("10.1.0.0/31"),
         json!("fd00::/64"),
         json!("255.255.255.255"),
+        json!("10.1.0.5/24"),
+        json!({"address": "fd00::5/64", "gateway": "fd00::1"}),
         json!("::ffff:10.0.0.1"),
         json!("fe80::1%eth0"),
         json!(".."),
@@ -332,6 +334,11 @@ fn inputs_of_host_local() {
         "host-local",
         &["testdata/callers", "testdata/host-local/conf", "testdata/host-local/invalid"],
     );
+}
+
+#[test]
+fn inputs_of_static() {
+    run("static", &["testdata/callers"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::stage::{PLUGINS, READERS, Stage};
+use crate::stage::{PLUGINS, POOLED, Stage};
 
 /// A folder with one of everything that is no plain file.
 struct Zoo {
@@ -138,7 +138,7 @@ fn a_resolv_conf_that_is_no_plain_file() {
 fn a_pool_where_no_folder_can_be() {
     let mut stage = Stage::new();
     let zoo = Zoo::new(&mut stage);
-    for plugin in READERS {
+    for plugin in POOLED {
         for name in ["fifo", "socket", "plain", "to-zero", "loop", "plain/x"] {
             let path = zoo.path(name);
             let call = stage.call(plugin, "ADD");

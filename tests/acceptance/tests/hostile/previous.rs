@@ -58,7 +58,7 @@ fn malformed_in_every_version() {
             if version < "0.4.0" {
                 continue;
             }
-            for plugin in ["bridge", "host-local"] {
+            for plugin in ["bridge", "host-local", "static"] {
                 let call =
                     stage.call(plugin, "CHECK").config(config(&stage, plugin, version, previous));
                 stage.refuses(&call, *code, &[says]);

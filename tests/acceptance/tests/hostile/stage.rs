@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use testsupport::{Answer, Call, Container, Host, Usage};
 
 /// The plugins.
-pub(crate) const PLUGINS: [&str; 3] = ["bridge", "host-local", "loopback"];
+pub(crate) const PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
 /// Those that read more than the common keys.
-pub(crate) const READERS: [&str; 2] = ["bridge", "host-local"];
+pub(crate) const READERS: [&str; 3] = ["bridge", "host-local", "static"];
+/// Those whose ADD takes an address out of a pool.
+pub(crate) const POOLED: [&str; 2] = ["bridge", "host-local"];
 
 /// What a refusal may use. The promise is about release executables, which `CNI_BIN_DIR` names here;
 /// those of a debug build, with every check of the compiler's, are given ten times the CPU time.
@@ -57,6 +59,14 @@ impl Stage {
     pub(crate) fn config(&self, plugin: &str) -> Value {
         match plugin {
             "loopback" => json!({"cniVersion": "1.1.0", "name": "net", "type": "loopback"}),
+            "static" => json!({
+                "cniVersion": "1.1.0", "name": "net", "type": "macvlan",
+                "ipam": {
+                    "type": "static", "addresses": [{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}],
+                    "routes": [{"dst": "0.0.0.0/0"}], "dns": {"nameservers": ["192.0.2.1"]},
+                },
+                "cni.dev/valid-attachments": [],
+            }),
             _ => json!({
                 "cniVersion": "1.1.0", "name": "net", "type": plugin, "bridge": "br0",
                 "isGateway": true,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::{PLUGINS, READERS, Stage};
+use crate::stage::{PLUGINS, POOLED, Stage};
 
 /// Keys that every plugin reads, and what they take.
 const COMMON: [(&str, &str); 2] = [("name", "string"), ("cniVersion", "string")];
@@ -53,6 +53,23 @@ const HOST_LOCAL: [(&str, &str); 19] = [
     ("runtimeConfig", "object"),
     ("runtimeConfig.ips", "list"),
     ("runtimeConfig.ipRanges", "list"),
+    ("args.cni.ips", "list"),
+];
+
+/// Those of `static`.
+const STATIC: [(&str, &str); 13] = [
+    ("ipam", "object"),
+    ("ipam.addresses", "list"),
+    ("ipam.addresses.0", "object"),
+    ("ipam.addresses.0.address", "string"),
+    ("ipam.addresses.0.gateway", "string"),
+    ("ipam.routes", "list"),
+    ("ipam.routes.0", "object"),
+    ("ipam.routes.0.dst", "string"),
+    ("ipam.dns", "object"),
+    ("ipam.dns.nameservers", "list"),
+    ("runtimeConfig", "object"),
+    ("runtimeConfig.ips", "list"),
     ("args.cni.ips", "list"),
 ];
 
@@ -108,7 +125,8 @@ fn another_json_type_in_every_key() {
     };
     let cases = PLUGINS.iter().flat_map(|plugin| COMMON.iter().map(move |case| (*plugin, *case)));
     let cases = cases.chain(BRIDGE.map(|case| ("bridge", case)));
-    for (plugin, (path, kind)) in cases.chain(HOST_LOCAL.map(|case| ("host-local", case))) {
+    let cases = cases.chain(HOST_LOCAL.map(|case| ("host-local", case)));
+    for (plugin, (path, kind)) in cases.chain(STATIC.map(|case| ("static", case))) {
         for value in wrong(kind) {
             let call = stage.call(plugin, "ADD").config(stage.with(plugin, path, value.clone()));
             let key = path.rsplit('.').find(|word| word.parse::<u8>().is_err()).unwrap();
@@ -148,6 +166,9 @@ fn a_text_of_most_of_a_megabyte_in_every_key() {
     refuses("host-local", "ipam.routes.0.gw", 7);
     refuses("host-local", "ipam.stickyBy", 2);
     refuses("host-local", "ipam.resolvConf", 5);
+    for path in ["ipam.addresses.0.address", "ipam.addresses.0.gateway", "ipam.routes.0.dst"] {
+        refuses("static", path, 7);
+    }
     let path = format!("/{long}");
     let call =
         stage.call("host-local", "ADD").config(stage.with("host-local", "ipam.dataDir", path));
@@ -158,7 +179,7 @@ fn a_text_of_most_of_a_megabyte_in_every_key() {
 #[test]
 fn a_name_longer_than_a_file_may_have() {
     let stage = Stage::new();
-    for plugin in READERS {
+    for plugin in POOLED {
         let call = stage.call(plugin, "ADD").config(stage.with(plugin, "name", "n".repeat(256)));
         stage.refuses(&call, 5, &["pool folder", "nnnn", "ENAMETOOLONG"]);
     }
