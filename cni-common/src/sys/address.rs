@@ -63,7 +63,7 @@ impl Netlink {
         let mut request = AddressMessage::default();
         request.header.index = index;
         let answers =
-            self.dump(RouteNetlinkMessage::GetAddress(request)).context("list addresses")?;
+            self.dump(&RouteNetlinkMessage::GetAddress(request)).context("list addresses")?;
         let found = answers.into_iter().filter_map(|answer| match answer {
             RouteNetlinkMessage::NewAddress(message) if message.header.index == index => {
                 link_address(&message)
@@ -95,7 +95,7 @@ fn address_message(index: u32, address: IpNetwork) -> AddressMessage {
 }
 
 /// The address that a message tells of.
-pub fn link_address(message: &AddressMessage) -> Option<LinkAddress> {
+pub(super) fn link_address(message: &AddressMessage) -> Option<LinkAddress> {
     let mut address = None;
     let mut local = None;
     let mut flags = AddressFlags::empty();

@@ -7,7 +7,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
-use super::link::{Link, PortFlags};
+use super::link::{PortFlags, links, named};
 use super::netlink::Netlink;
 use crate::error::{Context, Result};
 use crate::types::VlanId;
@@ -54,14 +54,14 @@ impl Netlink {
 
     /// Lets frames of every sender into the port of this name.
     pub fn unlock_port(&mut self, name: &str) -> Result<()> {
-        let change = LinkMessageBuilder::<LinkUnspec>::new().name(name);
+        let change = named(name);
         let change = with_port_data(change, vec![InfoBridgePort::Locked(false)]);
         self.change(RouteNetlinkMessage::NewLink(change.build()), 0)
     }
 
     /// Writes an alias on the port of this name without waiting to hear how that went.
     pub fn mark_port_unanswered(&mut self, name: &str, alias: &str) -> Result<()> {
-        self.tell(RouteNetlinkMessage::SetLink(aliased(name, alias).build()))
+        self.send_unacknowledged(&RouteNetlinkMessage::SetLink(aliased(name, alias).build()))
     }
 
     /// The names of the ports of the bridge with this index.
@@ -71,13 +71,9 @@ impl Netlink {
             LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]),
             LinkAttribute::Controller(index),
         ];
-        let answers = self.dump(RouteNetlinkMessage::GetLink(request)).context("list ports")?;
-        let links = answers.into_iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewLink(message) => Some(Link::from(message)),
-            _ => None,
-        });
+        let answers = self.dump(&RouteNetlinkMessage::GetLink(request)).context("list ports")?;
         // A kernel that does not filter sends all links.
-        Ok(links.filter(|link| link.master == Some(index)).map(|link| link.name).collect())
+        Ok(links(answers).filter(|link| link.master == Some(index)).map(|link| link.name).collect())
     }
 
     /// Lets the VLANs of `range` pass the port with this index.
@@ -99,7 +95,7 @@ fn with_port_data(
 }
 
 fn aliased(name: &str, alias: &str) -> LinkMessageBuilder<LinkUnspec> {
-    LinkMessageBuilder::<LinkUnspec>::new().name(name).alias(alias)
+    named(name).alias(alias)
 }
 
 fn vlans(index: u32, range: VlanRange) -> LinkMessage {

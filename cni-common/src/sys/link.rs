@@ -56,6 +56,33 @@ pub struct PortFlags {
     pub locked: bool,
 }
 
+/// A kind of virtual link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// A bridge.
+    Bridge,
+    /// One end of a veth pair.
+    Veth,
+}
+
+impl LinkKind {
+    fn info(self) -> InfoKind {
+        match self {
+            Self::Bridge => InfoKind::Bridge,
+            Self::Veth => InfoKind::Veth,
+        }
+    }
+}
+
+/// Whether a link takes every frame, also those that are not for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promiscuity {
+    /// Every frame.
+    On,
+    /// Only its own.
+    Off,
+}
+
 /// A bridge to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBridge<'a> {
@@ -72,7 +99,7 @@ pub struct NewBridge<'a> {
 impl Netlink {
     /// The link of this name, if there is one.
     pub fn find_link(&mut self, name: &str) -> Result<Option<Link>> {
-        let request = LinkMessageBuilder::<LinkUnspec>::new().name(name).build();
+        let request = named(name).build();
         self.get_link(request).with_context(|| format!("look up link {name:?}"))
     }
 
@@ -94,8 +121,8 @@ impl Netlink {
 
     fn get_link(&mut self, mut request: LinkMessage) -> Result<Option<Link>> {
         request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-        match self.get(RouteNetlinkMessage::GetLink(request)) {
-            Ok(RouteNetlinkMessage::NewLink(message)) => Ok(Some(Link::from(message))),
+        match self.get(&RouteNetlinkMessage::GetLink(request)) {
+            Ok(RouteNetlinkMessage::NewLink(message)) => Ok(Some(Link::from_message(message))),
             Ok(_) => Err(Error::new(Code::Kernel, "the netlink answer is not a link")),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -103,7 +130,8 @@ impl Netlink {
     }
 
     /// All links of `kind`, or only those that are ports of `master`.
-    pub fn list_links(&mut self, kind: InfoKind, master: Option<u32>) -> Result<Vec<Link>> {
+    pub fn list_links(&mut self, kind: LinkKind, master: Option<u32>) -> Result<Vec<Link>> {
+        let kind = kind.info();
         let wanted = kind.to_string();
         let mut request = LinkMessage::default();
         request.attributes = vec![
@@ -111,16 +139,12 @@ impl Netlink {
             LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
         ];
         request.attributes.extend(master.map(LinkAttribute::Controller));
-        let answers = self.dump(RouteNetlinkMessage::GetLink(request)).context("list links")?;
-        let links = answers.into_iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewLink(message) => Some(Link::from(message)),
-            _ => None,
-        });
+        let answers = self.dump(&RouteNetlinkMessage::GetLink(request)).context("list links")?;
         // A kernel that does not filter sends them all.
         let is_wanted = |link: &Link| {
             link.kind == wanted && master.is_none_or(|master| link.master == Some(master))
         };
-        Ok(links.filter(is_wanted).collect())
+        Ok(links(answers).filter(is_wanted).collect())
     }
 
     /// Makes a bridge, up.
@@ -137,14 +161,39 @@ impl Netlink {
             .with_context(|| format!("create bridge {:?}", bridge.name))
     }
 
-    /// Changes what `change` says of a link, named by index or name in it.
-    pub fn set_link(&mut self, change: LinkMessageBuilder<LinkUnspec>) -> Result<()> {
+    /// Brings the link of this name up.
+    pub fn set_link_up(&mut self, name: &str) -> Result<()> {
+        self.set_link(named(name).up())
+    }
+
+    /// Takes the link of this name down.
+    pub fn set_link_down(&mut self, name: &str) -> Result<()> {
+        self.set_link(named(name).down())
+    }
+
+    /// Sets whether the link of this name takes every frame.
+    pub fn set_promiscuous(&mut self, name: &str, promiscuity: Promiscuity) -> Result<()> {
+        self.set_link(named(name).promiscuous(promiscuity == Promiscuity::On))
+    }
+
+    /// Sets the Ethernet address of the link of this name. When that changes nothing, the kernel
+    /// still announces all addresses of the link where `arp_notify` or `ndisc_notify` is set.
+    pub fn set_mac(&mut self, name: &str, mac: Mac) -> Result<()> {
+        self.set_link(named(name).address(mac.octets().to_vec()))
+    }
+
+    /// Makes the link of this name a port of the bridge with this index, and brings it up.
+    pub fn join_bridge(&mut self, name: &str, bridge: u32) -> Result<()> {
+        self.set_link(named(name).controller(bridge).up())
+    }
+
+    fn set_link(&mut self, change: LinkMessageBuilder<LinkUnspec>) -> Result<()> {
         self.change(RouteNetlinkMessage::SetLink(change.build()), 0)
     }
 
     /// Removes the link of this name; `false` if there was none.
     pub fn remove_link(&mut self, name: &str) -> Result<bool> {
-        let request = LinkMessageBuilder::<LinkUnspec>::new().name(name).build();
+        let request = named(name).build();
         match self.change(RouteNetlinkMessage::DelLink(request), 0) {
             Ok(()) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
@@ -153,8 +202,22 @@ impl Netlink {
     }
 }
 
-impl From<LinkMessage> for Link {
-    fn from(message: LinkMessage) -> Self {
+/// A message about the link of this name.
+pub(super) fn named(name: &str) -> LinkMessageBuilder<LinkUnspec> {
+    LinkMessageBuilder::<LinkUnspec>::new().name(name)
+}
+
+/// The links in the answer to a dump.
+pub(super) fn links(answers: Vec<RouteNetlinkMessage>) -> impl Iterator<Item = Link> {
+    answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(message) => Some(Link::from_message(message)),
+        _ => None,
+    })
+}
+
+impl Link {
+    /// The link that a message tells of.
+    pub(super) fn from_message(message: LinkMessage) -> Self {
         let flags = message.header.flags;
         let mut link = Self {
             index: message.header.index,
@@ -167,9 +230,7 @@ impl From<LinkMessage> for Link {
         }
         link
     }
-}
 
-impl Link {
     fn take(&mut self, attribute: LinkAttribute) {
         match attribute {
             LinkAttribute::IfName(name) => self.name = name,

@@ -2,11 +2,12 @@
 //! configuration or a plugin.
 //!
 //! - [`netns`] - opening a network namespace, and doing something inside it
-//! - [`netlink`] - one rtnetlink socket: requests, dumps, notifications
+//! - [`socket`] - the transport of every netlink protocol: requests, dumps, batches, deadlines
+//! - [`netlink`] - the rtnetlink protocol, and its notifications
 //! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
 //! - [`lock`] - a file lock waited for in turn, with a deadline
 //! - [`iptables`] - the `iptables` programs, for those who want them
-//! - [`nft`] - one nf_tables socket: transactions and questions
+//! - [`nft`] - one nf_tables socket: transactions and queries
 //! - [`sysctl`] - `/proc/sys/net`
 
 pub mod address;
@@ -15,11 +16,13 @@ pub mod file;
 pub mod iptables;
 pub mod link;
 pub mod lock;
+mod netfilter;
 pub mod netlink;
 pub mod netns;
 pub mod nft;
 pub mod pair;
 pub mod route;
+pub mod socket;
 pub mod sysctl;
 
 pub use netlink::Netlink;

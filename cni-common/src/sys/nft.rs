@@ -1,29 +1,30 @@
-//! nf_tables over netlink: transactions and questions. Knows no chain, set or rule by name.
+//! nf_tables over netlink: transactions and queries. Knows no chain, set or rule by name.
 //!
 //! A transaction is one batch sent at once; the kernel works on it within the `send`, so its
 //! answers are there when that returns, and nothing here ever waits. A socket belongs to the
 //! network namespace of the thread that opened it.
 
-mod question;
-mod wire;
+mod batch;
+mod query;
 
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-pub use self::question::{Told, read_answers};
-use self::wire::Wire;
+pub use self::query::{Answers, read_answers};
+use super::netfilter::NetfilterSocket;
 use crate::error::{Code, Error, Result};
 use crate::nft::{Generation, Operation};
 
 /// How long a change that others keep getting in front of is tried again. Every lost race is
 /// somebody else's progress, so only a flood of changes can reach it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A connection to the packet filter of one network namespace.
 #[derive(Debug)]
 pub struct Nft {
-    wire: Wire,
+    /// `None` in a kernel without netfilter, where there is nothing to be found.
+    socket: Option<NetfilterSocket>,
 }
 
 /// A transaction that was refused as a whole.
@@ -51,7 +52,11 @@ impl From<Refusal> for Error {
 impl Nft {
     /// Connects. In a kernel without nf_tables everything is absent and no change is supported.
     pub fn open() -> Result<Self> {
-        Ok(Self { wire: Wire::open()? })
+        match NetfilterSocket::open() {
+            Ok(socket) => Ok(Self { socket: Some(socket) }),
+            Err(error) if is_unsupported(&error) => Ok(Self { socket: None }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes all the changes or none. With `expected`, only if nothing has changed since.
@@ -60,15 +65,22 @@ impl Nft {
         operations: &[Operation],
         expected: Option<Generation>,
     ) -> Result<(), Refusal> {
+        let Some(socket) = &mut self.socket else {
+            let error = Error::errno(Code::Kernel, Errno::EPROTONOSUPPORT);
+            return Err(Refusal {
+                error: error.context("change the packet filter"),
+                operation: None,
+            });
+        };
         let started = Instant::now();
         loop {
-            let refusal = match self.wire.transact(operations, expected) {
+            let refusal = match batch::transact(socket, operations, expected) {
                 Ok(()) => return Ok(()),
                 Err(refusal) => refusal,
             };
             // A signal, or a module that was being loaded: nothing was changed.
             let transient = matches!(refusal.error.raw_errno(), Some(Errno::EINTR | Errno::EAGAIN));
-            if !transient || started.elapsed() > PATIENCE {
+            if !transient || started.elapsed() > CHANGE_TIMEOUT {
                 return Err(refusal);
             }
         }
@@ -114,10 +126,10 @@ impl Nft {
             if !overtaken {
                 return Err(refusal.error);
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > CHANGE_TIMEOUT {
                 return Err(refusal.error.with_code(Code::TryAgainLater).context(format!(
                     "the packet filter kept changing for {} s",
-                    PATIENCE.as_secs()
+                    CHANGE_TIMEOUT.as_secs()
                 )));
             }
         }

@@ -49,7 +49,7 @@ impl Netlink {
         request.header.address_family = family(ip.is_ipv4());
         request.header.destination_prefix_length = if ip.is_ipv4() { 32 } else { 128 };
         request.attributes.push(RouteAttribute::Destination(RouteAddress::from(ip)));
-        match self.get(RouteNetlinkMessage::GetRoute(request)) {
+        match self.get(&RouteNetlinkMessage::GetRoute(request)) {
             Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(route.header.kind == RouteType::Local),
             // No way to it at all.
             Err(error) if error.is(Code::Kernel) => Ok(false),
@@ -66,7 +66,7 @@ impl Netlink {
             let mut request = RouteMessage::default();
             request.header.address_family = family;
             let answers =
-                self.dump(RouteNetlinkMessage::GetRoute(request)).context("list routes")?;
+                self.dump(&RouteNetlinkMessage::GetRoute(request)).context("list routes")?;
             found.extend(answers.into_iter().filter_map(|answer| match answer {
                 RouteNetlinkMessage::NewRoute(message) => link_route(&message, index),
                 _ => None,
@@ -130,7 +130,7 @@ fn next_hop(index: u32, gateway: IpAddr) -> RouteNextHop {
 }
 
 /// Reads a route of the kernel's, if any way of it leads through `index`.
-pub fn link_route(message: &RouteMessage, index: u32) -> Option<LinkRoute> {
+pub(super) fn link_route(message: &RouteMessage, index: u32) -> Option<LinkRoute> {
     let is_ipv4 = message.header.address_family == AddressFamily::Inet;
     let is_ours = message.header.kind == RouteType::Unicast
         && message.header.protocol != RouteProtocol::Kernel;

@@ -7,14 +7,12 @@ use cni_common::error::{Code, Context, Error, Result};
 use cni_common::log;
 use cni_common::sys::address::DuplicateDetection;
 use cni_common::sys::bridge_port::{VlanKind, VlanRange};
-use cni_common::sys::link::NewBridge;
+use cni_common::sys::link::{LinkKind, NewBridge};
 use cni_common::sys::pair::{NewEnd, NewPair};
 use cni_common::sys::{Netlink, Netns, sysctl};
 use cni_common::types::VlanId;
 use cni_common::undo::Journal;
-use netlink_packet_route::link::InfoKind;
 use nix::errno::Errno;
-use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::operation::{Operation, Place, SharedUndo, Undo, VlanAction};
 use crate::resolv_conf;
@@ -127,8 +125,7 @@ impl Machine {
                 Ok(())
             }
             Operation::ContainerUp { name } => {
-                let change = LinkMessageBuilder::<LinkUnspec>::new().name(name).up();
-                self.container.set_link(change).with_context(|| operation.to_string())
+                self.container.set_link_up(name).with_context(|| operation.to_string())
             }
             Operation::AddRoute { link, route } => {
                 let index = self.index(Place::Container, link)?;
@@ -144,10 +141,7 @@ impl Machine {
             }
             // Setting the address it has makes the kernel announce all addresses of the link.
             Operation::Announce { name, mac } => {
-                let change = LinkMessageBuilder::<LinkUnspec>::new()
-                    .name(name)
-                    .address(mac.octets().to_vec());
-                self.container.set_link(change).with_context(|| operation.to_string())
+                self.container.set_mac(name, *mac).with_context(|| operation.to_string())
             }
             Operation::WriteResolvConf { path, unfinished, text } => {
                 resolv_conf::refuse_foreign(path, text)?;
@@ -224,8 +218,7 @@ impl Machine {
 
     fn join_bridge(&mut self, port: &str, bridge: &str) -> Result<()> {
         let master = self.index(Place::Host, bridge)?;
-        let change = LinkMessageBuilder::<LinkUnspec>::new().name(port).controller(master).up();
-        self.host.set_link(change)
+        self.host.join_bridge(port, master)
     }
 
     fn port_vlans(
@@ -348,7 +341,7 @@ impl Machine {
             SharedUndo::ChangeLink(name, back) => self.restore_host_link(&name, back),
             SharedUndo::DisableForwarding(name) => {
                 // Another bridge's ADD may have found forwarding on, and count on it.
-                let bridges = self.host.list_links(InfoKind::Bridge, None)?;
+                let bridges = self.host.list_links(LinkKind::Bridge, None)?;
                 match bridges.iter().all(|bridge| bridge.name == self.bridge) {
                     true => sysctl::write(name, "0"),
                     false => Ok(()),

@@ -7,8 +7,8 @@ use cni_common::log;
 use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::Netlink;
+use cni_common::sys::link::LinkKind;
 use cni_common::types::{Attachment, NetworkName};
-use netlink_packet_route::link::InfoKind;
 
 use crate::{config, names, resolv_conf, rules};
 
@@ -45,7 +45,7 @@ fn remove_stale_links(network: &NetworkName, valid: &ValidAttachments<'_>) -> Re
         attachments(network, valid).map(|attachment| names::host_interface(&attachment)).collect();
     let mut host = Netlink::open()?;
     let mut failures = Vec::new();
-    for link in host.list_links(InfoKind::Veth, None)? {
+    for link in host.list_links(LinkKind::Veth, None)? {
         let is_ours = names::is_host_interface_of(network.as_str(), &link.name, &link.alias);
         if is_ours && !living.contains(&link.name) {
             log::debug(|| format!("remove stale {} ({})", link.name, link.alias));

@@ -12,7 +12,6 @@ use cni_common::spec::{CniResult, Interface, Ip, ValidAttachments};
 use cni_common::sys::link::Link;
 use cni_common::sys::{Netlink, Netns};
 use cni_common::{Code, Context, Error, Result};
-use rtnetlink::LinkUnspec;
 
 fn main() -> ExitCode {
     skel::main(&Loopback)
@@ -91,11 +90,11 @@ fn find_lo(netlink: &mut Netlink) -> Result<Link> {
 }
 
 fn set_up(netlink: &mut Netlink, lo: &Link) -> Result<()> {
-    netlink.set_link(LinkUnspec::new_with_index(lo.index).up()).context("set \"lo\" up")
+    netlink.set_link_up(&lo.name).context("set \"lo\" up")
 }
 
 fn set_down(netlink: &mut Netlink, lo: &Link) -> Result<()> {
-    netlink.set_link(LinkUnspec::new_with_index(lo.index).down()).context("set \"lo\" down")
+    netlink.set_link_down(&lo.name).context("set \"lo\" down")
 }
 
 /// Undoes ADD: `lo` as it was found.

@@ -16,7 +16,6 @@ use cni_common::sys::route::LinkRoute;
 use cni_common::types::Mac;
 use ipnetwork::IpNetwork;
 use nix::sched::{CloneFlags, setns};
-use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -63,7 +62,7 @@ impl Floor<'_> {
         let mut container = Netlink::open()?;
         let index = container.index_of("eth0")?;
         container.add_address(index, address, DuplicateDetection::Skipped)?;
-        container.set_link(LinkMessageBuilder::<LinkUnspec>::new().index(index).up())?;
+        container.set_link_up("eth0")?;
         let default = LinkRoute {
             dst: "0.0.0.0/0".parse()?,
             gateways: vec![self.gateway.parse()?],

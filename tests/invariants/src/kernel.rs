@@ -2,44 +2,34 @@
 
 use cni_common::Code;
 use cni_common::nft::{Family, KeyType, Set, Table};
-use cni_common::sys::address::link_address;
-use cni_common::sys::link::Link;
-use cni_common::sys::netlink::read_datagram;
-use cni_common::sys::nft::read_answers;
-use cni_common::sys::route::link_route;
-use netlink_packet_core::NetlinkPayload;
-use netlink_packet_route::RouteNetlinkMessage as Message;
+use cni_common::sys::netlink::{Object, read_answers};
+use cni_common::sys::nft;
 
 use super::is_sound;
 
 /// A datagram of rtnetlink: links, addresses and routes.
 pub fn netlink_answer(data: &[u8]) {
-    let messages = match read_datagram(data) {
-        Ok(messages) => messages,
-        Err(error) => return is_sound(&error, &[Code::Kernel]),
-    };
-    // No message is shorter than its header.
-    assert!(messages.len() <= data.len() / 16 + 1);
-    for message in messages {
-        match message.payload {
-            NetlinkPayload::InnerMessage(Message::NewLink(link)) => {
-                let index = link.header.index;
-                let link = Link::from(link);
-                assert_eq!(link.index, index);
-                assert!(!(link.is_bridge() && link.kind == "veth"));
-            }
-            NetlinkPayload::InnerMessage(Message::NewAddress(address)) => {
-                let length = address.header.prefix_len;
-                let found = link_address(&address);
-                assert!(found.is_none_or(|found| found.address.prefix() == length));
-            }
-            NetlinkPayload::InnerMessage(Message::NewRoute(route)) => {
-                for index in [0, 1, 2, u32::MAX] {
-                    let Some(found) = link_route(&route, index) else { continue };
-                    assert_eq!(found.dst.prefix(), route.header.destination_prefix_length);
+    for index in [0, 1, 2, u32::MAX] {
+        let objects = match read_answers(data, index) {
+            Ok(objects) => objects,
+            Err(error) => return is_sound(&error, &[Code::Kernel]),
+        };
+        // No message is shorter than its header.
+        assert!(objects.len() <= data.len() / 16 + 1);
+        for object in objects {
+            match object {
+                Object::Link(link) | Object::RemovedLink(link) => {
+                    assert!(!(link.is_bridge() && link.kind == "veth"));
                 }
+                Object::Address(_, found) => {
+                    let most = if found.address.is_ipv4() { 32 } else { 128 };
+                    assert!(found.address.prefix() <= most);
+                }
+                Object::Route(found) => {
+                    assert!(found.gateways.iter().all(|gateway| !gateway.to_string().is_empty()));
+                }
+                Object::Other => {}
             }
-            _ => {}
         }
     }
 }
@@ -57,7 +47,7 @@ pub fn nft_answer(data: &[u8]) {
         data: (choice & 64 != 0).then_some(Mark),
         comment: String::new(),
     };
-    let told = match read_answers(datagram, &set) {
+    let told = match nft::read_answers(datagram, &set) {
         Ok(told) => told,
         Err(error) => return is_sound(&error, &[Code::Kernel]),
     };

@@ -1,7 +1,7 @@
 //! Changing a link of the host, and changing it back.
 
 use cni_common::error::{Context, Result};
-use rtnetlink::{LinkMessageBuilder, LinkUnspec};
+use cni_common::sys::link::Promiscuity;
 
 use super::Machine;
 use crate::operation::{HostLinkChange, Operation, SharedUndo, Undo};
@@ -24,16 +24,15 @@ impl Machine {
     }
 
     fn change_host_link(&mut self, name: &str, change: HostLinkChange) -> Result<()> {
-        let link = LinkMessageBuilder::<LinkUnspec>::new().name(name);
-        let link = match change {
-            HostLinkChange::Up => link.up(),
-            HostLinkChange::Down => link.down(),
-            HostLinkChange::Promiscuous => link.promiscuous(true),
-            HostLinkChange::NotPromiscuous => link.promiscuous(false),
-            HostLinkChange::KeepMac(mac) => link.address(mac.octets().to_vec()),
+        let host = &mut self.host;
+        let changed = match change {
+            HostLinkChange::Up => host.set_link_up(name),
+            HostLinkChange::Down => host.set_link_down(name),
+            HostLinkChange::Promiscuous => host.set_promiscuous(name, Promiscuity::On),
+            HostLinkChange::NotPromiscuous => host.set_promiscuous(name, Promiscuity::Off),
+            HostLinkChange::KeepMac(mac) => host.set_mac(name, mac),
         };
-        self.host
-            .set_link(link)
+        changed
             .with_context(|| Operation::SetHostLink { name: name.to_owned(), change }.to_string())
     }
 }

@@ -1,11 +1,10 @@
 //! Answers of the kernel: as it sends them, cut short, overwritten, of lengths that lie.
 
-use cni_common::sys::address::link_address;
-use cni_common::sys::netlink::read_datagram;
+use cni_common::sys::netlink::{Object, read_answers};
 use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use proptest::prelude::*;
 
@@ -18,6 +17,7 @@ fn datagram(name: String, ip: std::net::IpAddr, length: u8) -> Vec<u8> {
         vec![LinkAttribute::IfName(name), LinkAttribute::Mtu(1500), LinkAttribute::Controller(3)];
     let mut address = AddressMessage::default();
     (address.header.family, address.header.prefix_len) = (family, length);
+    address.header.index = 7;
     address.attributes = vec![
         AddressAttribute::Address(ip),
         AddressAttribute::Local(ip),
@@ -25,6 +25,7 @@ fn datagram(name: String, ip: std::net::IpAddr, length: u8) -> Vec<u8> {
     ];
     let mut route = RouteMessage::default();
     (route.header.address_family, route.header.destination_prefix_length) = (family, length);
+    route.header.kind = RouteType::Unicast;
     route.attributes =
         vec![RouteAttribute::Destination(RouteAddress::from(ip)), RouteAttribute::Oif(7)];
     let messages = [
@@ -53,22 +54,15 @@ proptest! {
 
     #[test]
     fn what_the_kernel_says_is_understood(name in "[a-z0-9]{1,15}", ip in ip(), length in 0_u8..=32) {
-        let messages = read_datagram(&datagram(name.clone(), ip, length)).unwrap();
-        prop_assert_eq!(messages.len(), 3);
-        for message in messages {
-            match message.payload {
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => {
-                    let link = cni_common::sys::link::Link::from(link);
-                    prop_assert_eq!((&link.name, link.index, link.master), (&name, 7, Some(3)));
-                }
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
-                    let found = link_address(&address).unwrap();
-                    prop_assert_eq!((found.address.ip(), found.address.prefix()), (ip, length));
-                    prop_assert!(found.is_tentative && !found.is_duplicate);
-                }
-                _ => {}
-            }
-        }
+        let objects = read_answers(&datagram(name.clone(), ip, length), 7).unwrap();
+        let [Object::Link(link), Object::Address(7, address), Object::Route(route)] = &objects[..]
+        else {
+            panic!("{objects:?}")
+        };
+        prop_assert_eq!((&link.name, link.index, link.master), (&name, 7, Some(3)));
+        prop_assert_eq!((address.address.ip(), address.address.prefix()), (ip, length));
+        prop_assert!(address.is_tentative && !address.is_duplicate);
+        prop_assert_eq!((route.dst.ip(), route.dst.prefix()), (ip, length));
     }
 
     #[test]

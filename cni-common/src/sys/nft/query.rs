@@ -1,21 +1,24 @@
 //! What is there: one element, all elements, sets, chains, rules. Absent is an answer, not an
 //! error, and so is a kernel without nf_tables.
 
-use netlink_packet_netfilter::NetfilterMessage;
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainMessage, GenMessage, ListAttribute, NfTablesMessage as Message,
     RuleAttribute, RuleMessage, SetAttribute, SetElementAttribute, SetElementList,
     SetElementMessage, SetMessage, TableMessage,
 };
+use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 
-use super::Nft;
-use super::wire::{self, NEW_ELEMENTS, Question, Whole, Wire};
-use crate::error::{Context, Result};
+use nix::errno::Errno;
+
+use super::{Nft, is_unsupported};
+use crate::error::{Code, Context, Error, Result};
 use crate::nft::{self, Element, Family, FoundChain, FoundRule, Generation, Set, Table, Value};
+use crate::sys::netfilter::{NEW_ELEMENTS, Netfilter, NetfilterSocket};
+use crate::sys::socket::{Whole, is_transient, read_datagram};
 
-/// What one datagram of answers tells of.
+/// What one datagram of answers says.
 #[derive(Debug)]
-pub struct Told {
+pub struct Answers {
     /// The state's number.
     pub generation: Option<Generation>,
     /// The names of sets.
@@ -29,9 +32,10 @@ pub struct Told {
 }
 
 /// Reads a datagram of answers, those about elements as of `set`.
-pub fn read_answers(datagram: &[u8], set: &Set) -> Result<Told> {
-    let answer = wire::objects(datagram)?;
-    Ok(Told {
+pub fn read_answers(datagram: &[u8], set: &Set) -> Result<Answers> {
+    let messages = read_datagram::<Netfilter>(datagram)?.into_iter();
+    let answer = objects(messages.filter_map(|message| message.object()));
+    Ok(Answers {
         generation: answer.iter().find_map(|message| match message {
             Message::NewGen(message) => nft::generation(message),
             _ => None,
@@ -44,13 +48,15 @@ pub fn read_answers(datagram: &[u8], set: &Set) -> Result<Told> {
 }
 
 /// Changes would have to come in between, and hide the same element, this many times.
-const LOOKS: usize = 20;
+const MAX_DUMPS: usize = 20;
+/// How often a query is repeated on a new socket.
+const MAX_RETRIES: usize = 20;
 
 impl Nft {
     /// The present state's number; `None` in a kernel without nf_tables.
     pub fn generation(&mut self) -> Result<Option<Generation>> {
         let message = Message::GetGen(GenMessage { attributes: Vec::new() });
-        let answer = self.ask(Family::Inet, message, Question::One);
+        let answer = self.get(Family::Inet, message);
         let answer = answer.context("ask for the packet filter's generation")?;
         Ok(answer.iter().find_map(|message| match message {
             Message::NewGen(message) => nft::generation(message),
@@ -62,7 +68,7 @@ impl Nft {
     pub fn has_table(&mut self, table: Table) -> Result<bool> {
         let attributes = vec![nft::table_attribute(table)];
         let message = Message::GetTable(TableMessage { attributes });
-        let answer = self.ask(table.family, message, Question::One);
+        let answer = self.get(table.family, message);
         Ok(!answer.with_context(|| format!("look for table {table}"))?.is_empty())
     }
 
@@ -78,7 +84,7 @@ impl Nft {
         let mut attributes = elements_of(table, &set.name);
         attributes.push(SetElementList::Elements(vec![element]));
         let message = Message::GetSetElement(SetElementMessage { attributes });
-        let answer = self.ask(table.family, message, Question::One);
+        let answer = self.get(table.family, message);
         let answer = answer.with_context(|| format!("look into set {table} {}", set.name))?;
         Ok(read_elements(&answer, set).into_iter().next())
     }
@@ -98,10 +104,14 @@ impl Nft {
         let message = Message::GetSetElement(SetElementMessage { attributes });
         let message = NetfilterMessage::new(nft::header(table.family), message);
         let mut found: Vec<Element> = Vec::new();
-        for _ in 0..LOOKS {
-            let answer = self.wire.glimpse(&message, Question::All);
-            let (answer, whole) =
-                answer.with_context(|| format!("list set {table} {}", set.name))?;
+        for _ in 0..MAX_DUMPS {
+            let answer = self.query(|socket| socket.dump_once(&message));
+            let Some((answer, whole)) =
+                answer.with_context(|| format!("list set {table} {}", set.name))?
+            else {
+                break;
+            };
+            let answer = objects(answer.into_iter());
             for element in read_elements(&answer, set).into_iter().filter(&wanted) {
                 if !found.iter().any(|known| known.key == element.key) {
                     found.push(element);
@@ -121,8 +131,9 @@ impl Nft {
         let message = Message::GetSetElement(SetElementMessage { attributes });
         let message = NetfilterMessage::new(nft::header(table.family), message);
         // The rest of the answer goes with the connection.
-        let answer = Wire::open()?.ask(&message, Question::Some);
+        let answer = Self::open()?.query(|socket| socket.dump_beginning(&message));
         let answer = answer.with_context(|| format!("look into set {table} {name}"))?;
+        let answer = objects(answer.unwrap_or_default().into_iter());
         Ok(read_elements(&answer, set).is_empty())
     }
 
@@ -130,7 +141,7 @@ impl Nft {
     pub fn list_sets(&mut self, table: Table) -> Result<Vec<String>> {
         let attributes = vec![SetAttribute::Table(table.name.to_owned())];
         let message = Message::GetSet(SetMessage { attributes });
-        let answer = self.ask(table.family, message, Question::All);
+        let answer = self.dump(table.family, message);
         let answer = answer.with_context(|| format!("list the sets of table {table}"))?;
         Ok(read_sets(&answer))
     }
@@ -142,7 +153,7 @@ impl Nft {
             ChainAttribute::Name(name.to_owned()),
         ];
         let message = Message::GetChain(ChainMessage { attributes });
-        let answer = self.ask(table.family, message, Question::One);
+        let answer = self.get(table.family, message);
         let answer = answer.with_context(|| format!("look for chain {table} {name}"))?;
         Ok(read_chains(&answer).next())
     }
@@ -161,19 +172,64 @@ impl Nft {
         let mut attributes = vec![RuleAttribute::Table(table.name.to_owned())];
         attributes.extend(more);
         let message = Message::GetRule(RuleMessage { attributes });
-        let answer = self.ask(table.family, message, Question::All);
+        let answer = self.dump(table.family, message);
         let answer = answer.with_context(|| format!("list the rules of table {table}"))?;
         Ok(read_rules(&answer))
     }
 
-    fn ask(
-        &mut self,
-        family: Family,
-        message: Message,
-        question: Question,
-    ) -> Result<Vec<Message>> {
-        self.wire.ask(&NetfilterMessage::new(nft::header(family), message), question)
+    /// One object; absent is an answer.
+    fn get(&mut self, family: Family, message: Message) -> Result<Vec<Message>> {
+        let message = NetfilterMessage::new(nft::header(family), message);
+        let answer = self.query(|socket| socket.get(&message))?;
+        Ok(objects(answer.into_iter()))
     }
+
+    /// All objects of a kind.
+    fn dump(&mut self, family: Family, message: Message) -> Result<Vec<Message>> {
+        let message = NetfilterMessage::new(nft::header(family), message);
+        let answer = self.query(|socket| socket.dump(&message))?;
+        Ok(objects(answer.unwrap_or_default().into_iter()))
+    }
+
+    /// Asks; `None` for what is not there. When an answer was lost, asks on a new socket.
+    fn query<T>(
+        &mut self,
+        mut ask: impl FnMut(&mut NetfilterSocket) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Some(socket) = &mut self.socket else { return Ok(None) };
+        let mut retries = 0;
+        loop {
+            match ask(socket) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) if is_absent(&error) => return Ok(None),
+                // The kernel begins no dump on a socket that is in the middle of one (EBUSY).
+                Err(error) if retries < MAX_RETRIES && is_lost(&error) => {
+                    retries += 1;
+                    *socket = NetfilterSocket::open()?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// No such table, set or element; a key that the set can't hold; or (the others, and EINVAL again)
+/// no nf_tables in this kernel.
+fn is_absent(error: &Error) -> bool {
+    error.raw_errno() == Some(Errno::EINVAL) || is_unsupported(error)
+}
+
+fn is_lost(error: &Error) -> bool {
+    !error.is(Code::TryAgainLater)
+        && (is_transient(error) || error.raw_errno() == Some(Errno::EBUSY))
+}
+
+fn objects(messages: impl Iterator<Item = NetfilterMessage>) -> Vec<Message> {
+    let object = |message: NetfilterMessage| match message.inner {
+        NetfilterMessageInner::NfTables(object) => Some(object),
+        _ => None,
+    };
+    messages.filter_map(object).collect()
 }
 
 fn elements_of(table: Table, set: &str) -> Vec<SetElementList> {
