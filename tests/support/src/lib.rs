@@ -3,7 +3,6 @@
 //! - [`Host`]: makes the calling test thread a host of its own (network and mount namespace).
 //! - [`Container`], [`Outside`]: further network namespaces of that host.
 //! - [`Call`], [`Answer`]: one run of a plugin's executable, environment and stdin said in full.
-//! - [`runtime`]: a small container runtime, which calls chains of plugins as libcni does.
 //! - [`Usage`]: the CPU time and memory that such a run took.
 //! - [`Numbers`]: random ones that are the same for the same seed.
 //! - [`executable`], [`example`], [`bin_dir`]: where the executables are.
@@ -31,7 +30,6 @@ mod measured;
 mod namespace;
 mod numbers;
 mod process;
-pub mod runtime;
 
 pub use call::{Answer, Call};
 pub use container::{Container, Outside};

@@ -7,9 +7,9 @@ mod pool;
 
 use std::fs;
 
+use cni_runtime::NetworkList;
 use pool::Pool;
 use serde_json::{Value, json};
-use testsupport::runtime::NetworkList;
 use testsupport::{Call, golden};
 
 /// The network lists of `testdata/callers` that have an `ipam`, with the first addresses they allocate.
@@ -54,9 +54,9 @@ fn sent() -> Vec<(String, Value)> {
     });
     assert_eq!(lists.count(), CALLERS.len(), "every list is tried");
     let caller = |(file, ips): (&str, &[&str])| {
-        let list = NetworkList::read(golden::path(&format!("testdata/callers/{file}")));
+        let list = NetworkList::read(golden::path(&format!("testdata/callers/{file}"))).unwrap();
         let plugin = list.plugins().iter().find(|plugin| plugin.has("ipam")).unwrap();
-        let config = list.derived_with(plugin, json!({}));
+        let config = list.config_of(plugin);
         (file.to_owned(), json!({ "ips": ips, "config": config }))
     };
     CALLERS.into_iter().map(caller).chain(fixtures("conf")).collect()

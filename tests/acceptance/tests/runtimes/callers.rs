@@ -3,12 +3,12 @@
 
 use std::net::SocketAddr;
 
+use cni_runtime::{Attachment, NetworkList};
 use serde_json::json;
 use testsupport::Container;
 use testsupport::Outside;
-use testsupport::runtime::{Attachment, NetworkList};
 
-use crate::node::{Node, Pod, assert_lead, expect, list, reaches};
+use crate::node::{Node, Pod, assert_lead, attachment, expect, list, reaches};
 use crate::traces;
 
 /// Whose manner of calling it is.
@@ -58,7 +58,7 @@ impl Caller {
     fn attachment(&self, container: &Container, number: usize) -> Attachment {
         // As long as those that runtimes make.
         let id = format!("{:0<64}", container.name());
-        let attachment = Attachment::of(&id, container.path());
+        let attachment = Attachment { container_id: id.clone(), ..attachment(container) };
         let port = 8080 + number;
         let capital =
             json!([{"HostPort": port, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""}]);
@@ -69,19 +69,24 @@ impl Caller {
                     "K8S_POD_UID=u{number};IgnoreUnknown=1;K8S_POD_INFRA_CONTAINER_ID={id};\
                      K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod{number}"
                 ))
-                .capabilities(&json!({
-                    "portMappings": capital,
-                    "bandwidth": {"IngressRate": 800_000_000, "IngressBurst": 4_294_967_295_u64,
-                        "EgressRate": 800_000_000, "EgressBurst": 4_294_967_295_u64},
-                    "dns": {"Servers": ["10.96.0.10"], "Searches": ["svc"], "Options": []},
-                    "cgroupPath": "/kubepods/pod1",
-                    "io.kubernetes.cri.pod-annotations": {},
-                })),
+                .capabilities([
+                    ("portMappings", capital),
+                    (
+                        "bandwidth",
+                        json!({"IngressRate": 800_000_000, "IngressBurst": 4_294_967_295_u64,
+                            "EgressRate": 800_000_000, "EgressBurst": 4_294_967_295_u64}),
+                    ),
+                    ("dns", json!({"Servers": ["10.96.0.10"], "Searches": ["svc"], "Options": []})),
+                    ("cgroupPath", json!("/kubepods/pod1")),
+                    ("io.kubernetes.cri.pod-annotations", json!({})),
+                ]),
             Manner::CriO => {
                 lower[0]["hostIP"] = "".into();
                 let args =
                     format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod{number}");
-                attachment.args(&args).capabilities(&json!({"portMappings": lower, "ipRanges": []}))
+                attachment
+                    .args(&args)
+                    .capabilities([("portMappings", lower), ("ipRanges", json!([]))])
             }
             Manner::Podman => {
                 let mut args =
@@ -90,16 +95,14 @@ impl Caller {
                     args = format!("MAC={};{args};IP={address}{number}", mac(number));
                 }
                 let aliases = json!({self.list.name(): [format!("n{number}")]});
-                attachment
-                    .args(&args)
-                    .capabilities(&json!({"portMappings": lower, "aliases": aliases}))
+                attachment.args(&args).capabilities([("portMappings", lower), ("aliases", aliases)])
             }
             Manner::Nerdctl => attachment
                 .args("NERDCTL_CNI_DHCP_HOSTNAME=h;IgnoreUnknown=1")
-                .capabilities(&json!({"portMappings": capital})),
+                .capabilities([("portMappings", capital)]),
             Manner::Nomad => attachment
                 .args(&format!("NOMAD_REGION=global;IgnoreUnknown=true;NOMAD_ALLOC_ID={id}"))
-                .capabilities(&json!({"portMappings": capital})),
+                .capabilities([("portMappings", capital)]),
             Manner::Kubelet => attachment,
         }
     }
@@ -190,7 +193,7 @@ impl Caller {
         let before = traces::of_attachments(&node.host, &node.runtime);
         let pods = [2, 3].map(|number| self.start(&node, number));
         self.assert_connected(&node, &pods);
-        if self.list.at_least("0.4.0") {
+        if self.list.at_least([0, 4, 0]) {
             for pod in &pods {
                 self.check(&node, pod);
             }
@@ -249,7 +252,7 @@ fn mac(number: usize) -> String {
 fn in_version(list: &NetworkList, version: &str) -> NetworkList {
     let mut object = list.to_json();
     object["cniVersion"] = version.into();
-    NetworkList::new(object)
+    NetworkList::new(object).unwrap()
 }
 
 #[test]

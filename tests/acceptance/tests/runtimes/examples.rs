@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use cni_runtime::NetworkList;
 use testsupport::golden;
-use testsupport::runtime::NetworkList;
 
 use crate::callers::{Caller, Manner, Outwards};
 use crate::template::{Values, render};
@@ -21,7 +21,7 @@ const LISTS: [(&str, Manner); 5] = [
 
 fn run(number: usize) {
     let (file, manner) = LISTS[number];
-    let list = NetworkList::read(golden::path(&format!("examples/{file}")));
+    let list = NetworkList::read(golden::path(&format!("examples/{file}"))).unwrap();
     let mut caller = Caller::of(list, manner);
     if manner == Manner::Podman {
         caller.asks_for = Some("10.89.0.7");
@@ -58,7 +58,7 @@ fn podman() {
 fn the_template_that_containerd_fills_in() {
     let text =
         render(&golden::read(TEMPLATE), &Values::of(&["10.244.1.0/24", "fd00:10:244:1::/64"]));
-    let list = NetworkList::new(serde_json::from_str(&text).unwrap());
+    let list = NetworkList::new(serde_json::from_str(&text).unwrap()).unwrap();
     let mut caller = Caller::of(list, Manner::Containerd);
     caller.outwards = Outwards::Routed(&["10.244.1.0/24", "fd00:10:244:1::/64"]);
     caller.lives_and_leaves_nothing();

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use cni_runtime::{Attachment, NetworkList, Runtime};
 use serde_json::json;
-use testsupport::runtime::{Attachment, NetworkList, Runtime};
 use testsupport::{REFERENCE_DIR, bin_dir};
 
-use crate::node::{Node, Pod, expect, list};
+use crate::node::{Node, Pod, attachment, expect, list};
 use crate::traces;
 
 /// Fails on ADD while there is a file `refuse` beside it.
@@ -63,19 +63,18 @@ enum Does {
 fn refused(file: &str) -> NetworkList {
     let mut object = list(file).to_json();
     object["plugins"].as_array_mut().unwrap().push(json!({"type": "refuser"}));
-    NetworkList::new(object)
+    NetworkList::new(object).unwrap()
 }
 
 fn mappings(attachment: Attachment, port: u16) -> Attachment {
-    attachment.capabilities(&json!({
-        "portMappings": [{"HostPort": port, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""}],
-    }))
+    let mapping = json!({"HostPort": port, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""});
+    attachment.capabilities([("portMappings", json!([mapping]))])
 }
 
 /// What stays by design is made once before anything is compared.
 fn warmed_up(node: &Refusing, list: &NetworkList) -> String {
     let container = node.node.host.container("first");
-    let attachment = mappings(Attachment::new(&container), 8079);
+    let attachment = mappings(attachment(&container), 8079);
     let pod = Pod::attach(container, attachment, &node.runtime, list);
     expect(node.runtime.del(list, &pod.attachment));
     node.traces()
@@ -88,7 +87,7 @@ fn the_chains_del_clears_what_an_add_left_that_failed_in_its_last_plugin() {
     let before = warmed_up(&host, &list);
     host.refuses(Does::Refuse);
     let container = host.node.host.container("blue");
-    let attachment = mappings(Attachment::new(&container), 8080);
+    let attachment = mappings(attachment(&container), 8080);
     let failure = host.runtime.add(&list, &attachment).unwrap_err();
     assert_eq!((failure.plugin(), &failure.object()["msg"]), (Some("refuser"), &json!("refused")));
     assert!(traces::leases(&host.node.host).len() == 2, "the refuser was the last to be asked");
@@ -104,7 +103,7 @@ fn the_chains_del_clears_it_after_the_namespace_is_gone_too() {
     let before = warmed_up(&host, &list);
     host.refuses(Does::Refuse);
     let mut container = host.node.host.container("blue");
-    let attachment = mappings(Attachment::new(&container), 8080);
+    let attachment = mappings(attachment(&container), 8080);
     host.runtime.add(&list, &attachment).unwrap_err();
     container.vanish();
     expect(host.runtime.del(&list, &attachment.without_netns()));
@@ -117,7 +116,7 @@ fn nomad_tries_again_with_the_same_id_after_bridge_failed() {
     let list = refused("nomad.conflist");
     let before = warmed_up(&host, &list);
     let container = host.node.host.container("alloc");
-    let attachment = mappings(Attachment::new(&container), 8080);
+    let attachment = mappings(attachment(&container), 8080);
     // In the way of the container's interface.
     container.run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "other"]);
     for _ in 0..2 {
@@ -140,7 +139,7 @@ fn trying_again_after_a_chained_plugin_failed_takes_a_del_between() {
     let before = warmed_up(&host, &list);
     host.refuses(Does::Refuse);
     let container = host.node.host.container("alloc");
-    let attachment = mappings(Attachment::new(&container), 8080);
+    let attachment = mappings(attachment(&container), 8080);
     host.runtime.add(&list, &attachment).unwrap_err();
     // The interface is that of a finished ADD of bridge: the reference refuses it likewise.
     let again = host.runtime.add(&list, &attachment).unwrap_err();
@@ -162,13 +161,13 @@ fn the_kubelets_new_id_lives_on_when_the_old_one_is_deleted_late() {
     let before = warmed_up(&host, &list);
     host.refuses(Does::Refuse);
     let mut given_up = host.node.host.container("sandbox1");
-    let old = mappings(Attachment::new(&given_up), 8080);
+    let old = mappings(attachment(&given_up), 8080);
     host.runtime.add(&list, &old).unwrap_err();
     given_up.vanish();
     host.refuses(Does::Pass);
     let container = host.node.host.container("sandbox2");
     // Another host port: with the same one the old rule of the distribution's portmap still wins.
-    let attachment = mappings(Attachment::new(&container), 8081);
+    let attachment = mappings(attachment(&container), 8081);
     let pod = Pod::attach(container, attachment, &host.runtime, &list);
     pod.assert_reaches_outside();
     expect(host.runtime.del(&list, &old.without_netns()));
@@ -188,7 +187,7 @@ fn one_network_joined_by_many_at_once() {
     let runtime = &host.runtime;
     let pods: Vec<Pod> = std::thread::scope(|scope| {
         let start = |(port, container)| {
-            let attachment = mappings(Attachment::new(&container), port);
+            let attachment = mappings(attachment(&container), port);
             let list = &list;
             scope.spawn(move || Pod::attach(container, attachment, runtime, list))
         };
@@ -216,7 +215,7 @@ fn one_network_joined_twice_by_a_container_at_once() {
     expect(node.runtime.del(&list, &first.attachment));
     let before = traces::of_attachments(&node.host, &node.runtime);
     let container = node.host.container("twice");
-    let attachments = ["eth0", "eth1"].map(|name| Attachment::new(&container).ifname(name));
+    let attachments = ["eth0", "eth1"].map(|name| attachment(&container).ifname(name));
     let (runtime, list) = (&node.runtime, &list);
     let results = std::thread::scope(|scope| {
         let adding = attachments.each_ref().map(|one| scope.spawn(move || runtime.add(list, one)));
@@ -238,7 +237,7 @@ fn gc_leaves_those_that_live_and_takes_the_others_known_or_not() {
     let node = Node::new();
     let mut object = list("cri-o.conflist").to_json();
     object["cniVersion"] = "1.1.0".into();
-    let list = NetworkList::new(object);
+    let list = NetworkList::new(object).unwrap();
     expect(node.runtime.status(&list));
     let lives = Pod::start(&node, "lives", &node.runtime, &list);
     let before = traces::of_attachments(&node.host, &node.runtime);

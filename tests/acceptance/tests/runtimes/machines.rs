@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread;
 
+use cni_runtime::NetworkList;
 use testsupport::golden;
-use testsupport::runtime::NetworkList;
 
 use crate::examples::TEMPLATE;
 use crate::node::{Node, Pod, SOON, accept_soon, expect};
@@ -30,7 +30,7 @@ impl Remote {
         let (sender, jobs) = mpsc::channel::<Job>();
         thread::spawn(move || {
             let text = render(&golden::read(TEMPLATE), &Values::of(ranges));
-            let list = NetworkList::new(serde_json::from_str(&text).unwrap());
+            let list = NetworkList::new(serde_json::from_str(&text).unwrap()).unwrap();
             let mut machine = Machine { node: Node::new(), list, pods: Vec::new() };
             for job in jobs {
                 job(&mut machine);

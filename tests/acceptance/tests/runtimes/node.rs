@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cni_runtime::{Attachment, Error, NetworkList, Runtime};
 use serde_json::Value;
-use testsupport::runtime::{Attachment, Failure, NetworkList, Runtime};
 use testsupport::{Container, Host, Outside, REFERENCE_DIR, bin_dir, golden};
 
 /// How long anything may take to come about.
@@ -47,12 +47,17 @@ fn cache(host: &Host) -> PathBuf {
 
 /// A network list of `testdata/callers/`.
 pub(crate) fn list(file: &str) -> NetworkList {
-    NetworkList::read(golden::path(&format!("testdata/callers/{file}")))
+    NetworkList::read(golden::path(&format!("testdata/callers/{file}"))).unwrap()
+}
+
+/// `eth0` of a container that is named as its ID.
+pub(crate) fn attachment(container: &Container) -> Attachment {
+    Attachment::new(container.name(), container.path().to_str().unwrap())
 }
 
 /// Shows all that the failed plugin said.
 #[track_caller]
-pub(crate) fn expect<T>(done: Result<T, Failure>) -> T {
+pub(crate) fn expect<T>(done: Result<T, Error>) -> T {
     done.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
@@ -76,7 +81,7 @@ impl Pod {
     #[track_caller]
     pub(crate) fn start(node: &Node, name: &str, runtime: &Runtime, list: &NetworkList) -> Self {
         let container = node.host.container(name);
-        let attachment = Attachment::new(&container);
+        let attachment = attachment(&container);
         Self::attach(container, attachment, runtime, list)
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use cni_runtime::{NetworkList, Runtime};
 use serde_json::json;
-use testsupport::runtime::{NetworkList, Runtime};
 
-use crate::node::{Node, Pod, expect, list};
+use crate::node::{Node, Pod, attachment, expect, list};
 use crate::traces;
 
 /// Every address family and everything the reference leaves in the packet filter.
@@ -17,7 +17,7 @@ fn dual_stack(backend: Backend) -> NetworkList {
         // The distribution's reference knows no other, and does not know this key.
         bridge["ipMasqBackend"] = json!("iptables");
     }
-    NetworkList::new(object).without("portmap")
+    NetworkList::new(object).unwrap().without("portmap")
 }
 
 /// With what this suite masquerades; the distribution's reference always does so with iptables.
@@ -98,7 +98,7 @@ fn the_reference_leaves_our_nftables_elements_and_our_gc_takes_them() {
 
     let mut object = list.to_json();
     object["cniVersion"] = "1.1.0".into();
-    list = NetworkList::new(object).without("portmap");
+    list = NetworkList::new(object).unwrap().without("portmap");
     if let Err(failures) = ours.gc(&list, &[]) {
         panic!("{failures:#?}");
     }
@@ -117,7 +117,7 @@ fn both_serve_one_bridge_and_one_pool_at_the_same_time() {
     let pods: Vec<Pod> = std::thread::scope(|scope| {
         let start = |(number, container)| {
             let runtime = suite(number);
-            let attachment = testsupport::runtime::Attachment::new(&container);
+            let attachment = attachment(&container);
             scope.spawn(move || Pod::attach(container, attachment, runtime, list))
         };
         let starting: Vec<_> = containers.into_iter().enumerate().map(start).collect();

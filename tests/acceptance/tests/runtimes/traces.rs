@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cni_runtime::Runtime;
 use testsupport::Host;
-use testsupport::runtime::Runtime;
 
 use crate::node::SOON;
 
@@ -33,7 +33,7 @@ pub(crate) fn of_attachments(host: &Host, runtime: &Runtime) -> String {
     lines.push("== leases".to_owned());
     lines.extend(leases(host));
     lines.push("== results".to_owned());
-    let found = runtime.cache().file("", &testsupport::runtime::Attachment::default());
+    let found = runtime.cache().file("", &cni_runtime::Attachment::default());
     let known = host.finish(["find", found.parent().unwrap().to_str().unwrap(), "-type", "f"]);
     lines.extend(String::from_utf8_lossy(&known.stdout).lines().map(str::to_owned));
     lines.join("\n")

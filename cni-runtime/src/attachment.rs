@@ -1,10 +1,6 @@
 //! Whom a call is about.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
-
-use crate::container::Container;
 
 /// One interface of one container in a network, as a runtime knows it.
 #[derive(Clone, Debug, Default)]
@@ -17,21 +13,16 @@ pub struct Attachment {
     pub ifname: String,
     /// `CNI_ARGS`.
     pub args: String,
-    /// What the runtime has to say on capabilities, by their names.
+    /// The capability arguments, by the capabilities' names.
     pub capability_args: Map<String, Value>,
 }
 
 impl Attachment {
-    /// `eth0` of a container that is named as its ID.
-    pub fn new(container: &Container) -> Self {
-        Self::of(container.name(), container.path())
-    }
-
-    /// `eth0` of a container.
-    pub fn of(container_id: &str, netns: &Path) -> Self {
+    /// `eth0` of a container, whose network namespace has the path `netns`.
+    pub fn new(container_id: &str, netns: &str) -> Self {
         Self {
             container_id: container_id.to_owned(),
-            netns: netns.to_str().expect("the path of a namespace is text").to_owned(),
+            netns: netns.to_owned(),
             ifname: "eth0".to_owned(),
             ..Self::default()
         }
@@ -51,10 +42,14 @@ impl Attachment {
         self
     }
 
-    /// The same with what there is to say on capabilities, an object.
+    /// The same with these capability arguments, and no others.
     #[must_use]
-    pub fn capabilities(mut self, by_name: &Value) -> Self {
-        self.capability_args = by_name.as_object().expect("an object").clone();
+    pub fn capabilities<N: Into<String>>(
+        mut self,
+        by_name: impl IntoIterator<Item = (N, Value)>,
+    ) -> Self {
+        self.capability_args =
+            by_name.into_iter().map(|(name, value)| (name.into(), value)).collect();
         self
     }
 

@@ -1,4 +1,4 @@
-//! The small runtime: what plugins get from it, in which order. The plugins are stand-ins, scripts
+//! The runtime: what plugins get from it, in which order. The plugins are stand-ins, scripts
 //! that note their calls.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -6,10 +6,11 @@
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use cni_runtime::{Attachment, NetworkList, Runtime};
 use serde_json::{Value, json};
-use testsupport::runtime::{Attachment, NetworkList, Runtime};
 use testsupport::{Host, golden};
 
 /// Notes its call, and fails if there is a file `<name>.<command>`, which is then its answer.
@@ -100,14 +101,15 @@ fn list(version: &str) -> NetworkList {
             {"type": "second", "capabilities": {"portMappings": true, "bandwidth": true}},
         ],
     }))
+    .unwrap()
 }
 
 fn attachment(id: &str) -> Attachment {
-    Attachment::of(id, Path::new("/run/netns/x"))
-        .args("IgnoreUnknown=1;K8S_POD_NAME=p")
-        .capabilities(
-            &json!({"mac": "02:00:00:00:00:07", "portMappings": [{"HostPort": 8080}], "dns": {}}),
-        )
+    Attachment::new(id, "/run/netns/x").args("IgnoreUnknown=1;K8S_POD_NAME=p").capabilities([
+        ("mac", json!("02:00:00:00:00:07")),
+        ("portMappings", json!([{"HostPort": 8080}])),
+        ("dns", json!({})),
+    ])
 }
 
 #[test]
@@ -129,14 +131,14 @@ fn what_plugins_get_for_add_check_and_del() {
 fn gc_deletes_what_is_stale_and_known_and_names_what_lives() {
     let bench = Bench::new();
     let list = list("1.1.0");
-    let [lives, stale] = ["lives", "stale"].map(|id| attachment(id).capabilities(&json!({})));
+    let [lives, stale] = ["lives", "stale"].map(|id| attachment(id).capabilities::<&str>([]));
     for one in [&lives, &stale] {
         bench.runtime.add(&list, one).unwrap();
     }
     bench.calls();
     bench.runtime.gc(&list, &[lives]).unwrap();
     bench.assert_calls("gc");
-    assert_eq!(bench.runtime.cache().attachments("net").len(), 1);
+    assert_eq!(bench.runtime.cache().attachments("net").unwrap().len(), 1);
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn a_failed_add_shows_the_error_stops_there_and_is_not_known() {
     assert_eq!((failure.plugin(), failure.object()), (Some("first"), error.clone()));
     let shown = failure.to_string();
     assert!(shown.contains(&error.to_string()) && shown.contains("\"mtu\":1400"), "{shown}");
-    assert!(bench.runtime.cache().attachments("net").is_empty());
+    assert!(bench.runtime.cache().attachments("net").unwrap().is_empty());
 }
 
 #[test]
@@ -203,7 +205,7 @@ fn a_del_that_fails_stops_there_and_stays_known() {
     let failure = bench.runtime.del(&list, &attachment).unwrap_err();
     assert_eq!(failure.plugin(), Some("second"));
     assert_eq!(bench.order(), ["DEL second"]);
-    assert_eq!(bench.runtime.cache().attachments("net").len(), 1);
+    assert_eq!(bench.runtime.cache().attachments("net").unwrap().len(), 1);
 }
 
 #[test]
@@ -224,7 +226,7 @@ fn lists_may_forbid_check_and_gc() {
     let mut object = list("1.1.0").to_json();
     object["disableCheck"] = json!(true);
     object["disableGC"] = json!("true");
-    let list = NetworkList::new(object);
+    let list = NetworkList::new(object).unwrap();
     bench.runtime.add(&list, &attachment("c1")).unwrap();
     bench.calls();
     bench.runtime.check(&list, &attachment("c1")).unwrap();
@@ -235,7 +237,39 @@ fn lists_may_forbid_check_and_gc() {
 #[test]
 fn a_plugin_that_is_not_there_is_said() {
     let bench = Bench::new();
-    let list = NetworkList::new(json!({"name": "net", "plugins": [{"type": "third"}]}));
+    let list = NetworkList::new(json!({"name": "net", "plugins": [{"type": "third"}]})).unwrap();
     let failure = bench.runtime.add(&list, &attachment("c1")).unwrap_err().to_string();
     assert!(failure.contains("failed to find plugin \"third\""), "{failure}");
+}
+
+#[test]
+fn a_plugin_that_hangs_is_killed_after_the_time_limit() {
+    let bench = Bench::new();
+    let runtime = bench.runtime.clone().with_timeout(Duration::from_millis(200));
+    let script = "#!/bin/sh\nexec sleep 600\n";
+    fs::write(bench.dir.join("of-first/first"), script).unwrap();
+    let failure = runtime.add(&list("1.0.0"), &attachment("c1")).unwrap_err().to_string();
+    assert!(failure.starts_with("ADD: run ") && failure.contains("timed out"), "{failure}");
+}
+
+#[test]
+fn what_a_plugin_leaves_behind_with_its_stdout_is_not_waited_for() {
+    let bench = Bench::new();
+    let script = "#!/bin/sh\nsleep 600 &\necho $! > \"${0%/*}/pid\"\necho '{}'\n";
+    fs::write(bench.dir.join("of-second/second"), script).unwrap();
+    let started = Instant::now();
+    let result = bench.runtime.add(&list("1.0.0"), &attachment("c1")).unwrap();
+    let pid = fs::read_to_string(bench.dir.join("of-second/pid")).unwrap();
+    std::process::Command::new("kill").arg(pid.trim()).status().unwrap();
+    assert_eq!(result, json!({"cniVersion": "1.0.0"}));
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+#[test]
+fn an_answer_that_is_no_object_is_an_error_of_the_runtime() {
+    let bench = Bench::new();
+    fs::write(bench.dir.join("of-first/first"), "#!/bin/sh\necho '[1'\n").unwrap();
+    let failure = bench.runtime.add(&list("1.0.0"), &attachment("c1")).unwrap_err();
+    assert!(failure.to_string().contains("the answer of first is not JSON"), "{failure}");
+    assert_eq!((failure.plugin(), failure.object()), (None, Value::Null));
 }

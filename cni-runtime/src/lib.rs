@@ -1,0 +1,24 @@
+//! What a container runtime does with CNI plugins, as the specification and libcni have it.
+//!
+//! - [`NetworkList`]: a network list, and the configuration that each plugin of it gets.
+//! - [`Attachment`]: one interface of one container in a network.
+//! - [`Runtime`]: ADD and CHECK of the plugins in order, DEL in reverse; GC, STATUS, VERSION.
+//! - [`Cache`]: what ADD answered, on disk, for CHECK, DEL and GC.
+//! - [`Error`]: a call that failed, with all that the plugin said.
+//!
+//! Not here: folders of network lists, and trying again.
+//!
+//! No logic lives in this file.
+
+mod attachment;
+mod cache;
+mod chain;
+mod error;
+mod list;
+mod process;
+
+pub use attachment::Attachment;
+pub use cache::Cache;
+pub use chain::Runtime;
+pub use error::Error;
+pub use list::{NetworkList, Plugin};
