@@ -1,5 +1,8 @@
 //! Links: what is asked of them and changed on them, whatever their kind.
 
+use std::fs;
+use std::path::Path;
+
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
@@ -12,6 +15,9 @@ use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec};
 use super::netlink::Netlink;
 use crate::error::{Code, Context, Error, Result};
 use crate::types::Mac;
+
+/// `addr_assign_type` of an address that was chosen (`include/uapi/linux/netdevice.h`).
+const NET_ADDR_SET: &str = "3";
 
 /// A link as the kernel shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -269,5 +275,23 @@ impl Link {
     /// Whether it is a bridge.
     pub fn is_bridge(&self) -> bool {
         self.kind == "bridge"
+    }
+
+    /// Whether somebody chose its Ethernet address. A bridge that has none of its own takes the
+    /// lowest of its ports' instead, each time one comes or goes, and is without one when the last
+    /// has left. rtnetlink does not tell; `None` where `/sys` does not show this link either.
+    pub fn is_mac_set(&self) -> Option<bool> {
+        let read = |name: &str| {
+            let path = Path::new("/sys/class/net").join(&self.name).join(name);
+            fs::read_to_string(path).ok()
+        };
+        let mac = self.mac.filter(|mac| mac.is_assignable())?;
+        // `/sys` may have been mounted in another network namespace.
+        let is_this = read("ifindex")?.trim_end() == self.index.to_string()
+            && read("address")?.trim_end() == mac.to_string();
+        if !is_this {
+            return None;
+        }
+        Some(read("addr_assign_type")?.trim_end() == NET_ADDR_SET)
     }
 }

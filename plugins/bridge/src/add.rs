@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use crate::apply::Machine;
 use crate::config::{self, BridgeConfig, Gateway};
 use crate::operation::Operation;
-use crate::plan::{self, Ends, VlanGateway};
+use crate::plan::{self, Ends, FoundBridge, VlanGateway};
 use crate::rules::{Expected, Known, Rules};
 use crate::{dns, names, resolv_conf};
 
@@ -205,7 +205,7 @@ impl Attaching<'_> {
             return Ok(());
         }
         self.machine.learn_container_index(&self.ends.container)?;
-        if self.config.gateway >= Gateway::Gateway && self.config.vlans.access.is_none() {
+        if self.config.bridge_is_gateway() {
             self.bridge_addresses = Some(self.addresses_of(bridge)?);
         }
         Ok(())
@@ -238,10 +238,11 @@ impl Attaching<'_> {
         loop {
             let found = self.machine.host.find_link(&name)?;
             let [mac, _] = random_macs()?;
+            let found = found.map(|link| self.found_bridge(link));
             let operations = plan::bridge(&self.config, found.as_ref(), mac)?;
             let done = self.machine.apply(operations);
             let link = match (done, found) {
-                (Ok(()), Some(link)) => Some(link),
+                (Ok(()), Some(found)) => Some(found.link),
                 (Ok(()), None) => self.machine.host.find_link(&name)?,
                 // Another ADD made it at the same moment, or one that failed removed it.
                 (Err(error), _) if error.is_exists() || error.is_not_found() => None,
@@ -257,6 +258,13 @@ impl Attaching<'_> {
                 return Err(Error::new(Code::Conflict, message));
             }
         }
+    }
+
+    fn found_bridge(&self, link: Link) -> FoundBridge {
+        // Where nothing says whether it keeps its address it is set, which is never wrong, but
+        // makes the kernel forget the neighbours that it knows there.
+        let keeps_mac = self.config.bridge_is_gateway() && link.is_mac_set().unwrap_or(false);
+        FoundBridge { link, keeps_mac }
     }
 
     /// Addresses, routes, forwarding; returns the whole result.
@@ -343,13 +351,15 @@ impl Attaching<'_> {
         let lost = |name: &str| Error::new(Code::Kernel, format!("link {name:?} is gone"));
         let host = self.machine.host.find_link(&self.ends.host)?;
         let host = host.ok_or_else(|| lost(&self.ends.host))?;
-        if host.master != Some(bridge.index) {
+        // Its MAC address and its MTU may have changed with the new port.
+        let now = self.machine.host.find_link_by_index(bridge.index)?;
+        let Some(bridge) = now.filter(|bridge| host.master == Some(bridge.index)) else {
             return Err(lost(&bridge.name).with_details("somebody removed it during this ADD"));
-        }
+        };
         let mut container = interface(&host, Some(self.machine.netns.path()));
         container.name.clone_from(&self.ends.container);
         container.mac = self.ends.container_mac.to_string();
-        Ok(vec![interface(bridge, None), interface(&host, None), container])
+        Ok(vec![interface(&bridge, None), interface(&host, None), container])
     }
 }
 

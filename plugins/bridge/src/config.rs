@@ -102,6 +102,11 @@ impl BridgeConfig {
         self.ipam.as_deref().is_some_and(|ipam| ONLY_GIVE_ADDRESSES.contains(&ipam))
     }
 
+    /// Whether the bridge itself, not an interface of a VLAN, gets the gateway addresses.
+    pub fn bridge_is_gateway(&self) -> bool {
+        self.gateway >= Gateway::Gateway && self.ipam.is_some() && self.vlans.access.is_none()
+    }
+
     /// Checks the keys of `bridge`. `args` are `CNI_ARGS`.
     pub fn parse(config: &NetworkConfig<'_>, args: &CniArgs) -> Result<Self> {
         let keys = &config.keys;

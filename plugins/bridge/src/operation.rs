@@ -25,7 +25,7 @@ pub enum Operation {
         /// Whether it filters VLANs.
         vlan_filtering: bool,
     },
-    /// Bring a link of the host up, make it promiscuous, or give it its own address for good.
+    /// Bring a link of the host up, make it promiscuous, or give it an address that stays.
     SetHostLink {
         /// Its name.
         name: String,
@@ -174,7 +174,7 @@ pub enum HostLinkChange {
     Promiscuous,
     /// No more promiscuous.
     NotPromiscuous,
-    /// The address it has anyway becomes one that was chosen, and stays.
+    /// It has this address from now on, whatever ports it gets; most often the one it has.
     KeepMac(Mac),
 }
 

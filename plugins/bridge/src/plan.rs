@@ -50,11 +50,31 @@ pub struct VlanGateway {
     pub vlan: VlanId,
 }
 
-/// Makes the bridge what it must be. `found` is the link of its name, `new_mac` its address if it
-/// is to be made.
-pub fn bridge(config: &BridgeConfig, found: Option<&Link>, new_mac: Mac) -> Result<Vec<Operation>> {
+/// The link that has the bridge's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundBridge {
+    /// The link.
+    pub link: Link,
+    /// Whether it is known to keep its Ethernet address whatever its ports.
+    pub keeps_mac: bool,
+}
+
+/// Makes the bridge what it must be. `new_mac` is its address if it has none.
+///
+/// The gateway of containers that know its address keeps it. It is set before the new port joins,
+/// which might change it.
+pub fn bridge(
+    config: &BridgeConfig,
+    found: Option<&FoundBridge>,
+    new_mac: Mac,
+) -> Result<Vec<Operation>> {
     let name = config.bridge.to_string();
     let mut operations = Vec::new();
+    if let Some(found) = found.filter(|found| !found.keeps_mac && config.bridge_is_gateway()) {
+        let mac = found.link.mac.filter(|mac| mac.is_assignable()).unwrap_or(new_mac);
+        operations.push(host_link(&name, HostLinkChange::KeepMac(mac)));
+    }
+    let found = found.map(|found| &found.link);
     match found {
         None => operations.push(Operation::CreateBridge {
             name: name.clone(),
@@ -215,10 +235,6 @@ pub fn gateway_addresses(
     }
     let added = wanted.iter().copied().filter(|gateway| !found.contains(gateway));
     operations.extend(await_addresses(Place::Host, &link.name, added));
-    if let (false, Some(mac)) = (operations.is_empty(), link.mac.filter(|mac| mac.is_assignable()))
-    {
-        operations.push(host_link(&link.name, HostLinkChange::KeepMac(mac)));
-    }
     Ok(operations)
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use causeway_bridge::config::{BridgeConfig, Gateway};
 use causeway_bridge::operation::Operation;
-use causeway_bridge::plan::{self, Ends, VlanGateway};
+use causeway_bridge::plan::{self, Ends, FoundBridge, VlanGateway};
 use cni_common::Result;
 use cni_common::spec::{CniArgs, CniResult, NetworkConfig, Object, Version};
 use cni_common::sys::link::Link;
@@ -34,7 +34,10 @@ fn planned(case: &Value, text: &mut String) -> Result<()> {
     let keys = NetworkConfig::parse(Object::parse(&json, "config")?, &Version::ALL)?;
     let config = BridgeConfig::parse(&keys, &CniArgs::parse("")?)?;
     let bridge = config.bridge.as_str();
-    let found = case.get("found").map(|found| link(bridge, found));
+    let found = case.get("found").map(|found| FoundBridge {
+        link: link(bridge, found),
+        keeps_mac: found["keeps_mac"].as_bool().unwrap_or(true),
+    });
     section(text, "bridge", plan::bridge(&config, found.as_ref(), mac(0xb0))?);
     section(text, "pair", plan::link_layer(&config, &ends()));
     if config.container_up {
@@ -121,7 +124,7 @@ fn link(name: &str, found: &Value) -> Link {
     Link {
         name: name.to_owned(),
         index: 7,
-        mac: Some(mac(0xb0)),
+        mac: found["mac"].as_str().map_or(Some(mac(0xb0)), |text| text.parse().ok()),
         kind: found["kind"].as_str().unwrap_or("bridge").to_owned(),
         is_up: found["is_up"].as_bool().unwrap_or(true),
         is_promiscuous: found["is_promiscuous"].as_bool().unwrap_or(false),

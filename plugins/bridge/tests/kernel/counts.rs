@@ -42,11 +42,11 @@ fn no_process_is_started_but_the_ipam_plugin() {
 }
 
 #[test]
-fn an_add_sends_15_rtnetlink_messages_and_a_del_one() {
+fn an_add_sends_16_rtnetlink_messages_and_a_del_one() {
     let node = Node::giving(&[]);
     let (first, blue) = (node.host.container("first"), node.host.container("blue"));
     traced(&node, "ADD", &first, "none");
-    for (command, most) in [("ADD", 15), ("DEL", 1)] {
+    for (command, most) in [("ADD", 16), ("DEL", 1)] {
         let sent = traced(&node, command, &blue, "socket,sendto");
         // The packet filter has sockets of its own; a readiness that is not there yet asks again.
         let route = sent.iter().position(|line| line.contains("NETLINK_ROUTE")).unwrap();
