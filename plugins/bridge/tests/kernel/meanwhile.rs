@@ -34,11 +34,13 @@ fn an_ipam_plugin_that_is_not_known_finds_the_container_interface_up() {
 fn beside_one_that_only_gives_addresses_the_port_is_up_and_locked_until_the_container_has_them() {
     let node = Node::giving(&[]);
     let answer = ips(&["10.1.0.2/16"]);
-    // Sees the port when it can, for at most five seconds.
+    // Looks at the port until it is as it should be, for at most five seconds: it is made first, and
+    // locked by the next message.
+    let locked = if can_lock_ports() { "locked on" } else { "." };
     let script = format!(
         "#!/bin/sh\n[ $CNI_COMMAND = ADD ] || exit 0\nfor turn in $(seq 50); do\n\
          bridge -details link show > ${{0%/*}}/seen\n\
-         grep -q 'veth.*LOWER_UP.*state forwarding' ${{0%/*}}/seen && break\nsleep 0.1\ndone\necho '{answer}'\n"
+         grep -q 'veth.*LOWER_UP.*state forwarding' ${{0%/*}}/seen && grep -q '{locked}' ${{0%/*}}/seen && break\nsleep 0.1\ndone\necho '{answer}'\n"
     );
     for name in ["host-local", "static"] {
         let path = node.ipam_dir().join(name);
