@@ -3,7 +3,7 @@
 //! - [`config`], [`names`], [`plan`], [`operation`]: pure
 //! - [`apply`], [`resolv_conf`]: effects, by `cni_common::sys`
 //! - [`rules`], [`filter`]: the packet filter
-//! - [`add`], [`del`], [`check`], [`gc`]: one command each
+//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: one command each
 //! - [`filter`]: masquerading and anti-spoofing, for those commands to call
 
 pub mod add;
@@ -18,6 +18,7 @@ pub mod operation;
 pub mod plan;
 pub mod resolv_conf;
 pub mod rules;
+pub mod status;
 
 mod dns;
 
@@ -50,6 +51,6 @@ impl Plugin for Bridge {
     }
 
     fn status(&self, request: &Request<'_>) -> Result<()> {
-        config::run_ipam(request, "STATUS")
+        status::status(request)
     }
 }
