@@ -1,6 +1,10 @@
 //! Finding and running an IPAM plugin: same environment, same stdin bytes, stderr passed through.
 //!
-//! A delegate is somebody else's program. Whatever it does, its caller gets a clear answer in
+//! A plugin of this suite that its caller was built with is called in the caller's own process, when what
+//! stands in `CNI_PATH` is the executable of that very build: the same code with the same answers, without
+//! the start of a process. Everything else is run as a program.
+//!
+//! A delegate that is a program is somebody else's. Whatever it does, its caller gets a clear answer in
 //! bounded time: it may hang, print nothing, garbage or megabytes, leave children behind that hold
 //! its stdout, die by a signal, or report an error with exit status 0.
 
@@ -16,29 +20,48 @@ use supervise::{Supervised, Trouble};
 
 use crate::error::{Code, Context, Error, Result};
 use crate::log;
-use crate::skel::Request;
+use crate::skel::{self, Environment, Plugin, Request};
 use crate::spec::{CniResult, Object, Version};
+use crate::sys::executable::{BuildId, has_build_id};
 
 /// How much of what a delegate printed is shown when it makes no sense.
 const SHOWN: usize = 200;
+
+/// A plugin that the calling one was built with.
+pub struct BuiltIn {
+    /// The plugin.
+    pub plugin: &'static dyn Plugin,
+    /// The build ID of its executable, where that was built from the same code.
+    pub build_id: BuildId,
+}
 
 /// A delegate that was found, for calls about one request.
 pub struct Delegate {
     name: String,
     program: PathBuf,
+    /// The same plugin in this process, if `program` is of this build.
+    built_in: Option<&'static dyn Plugin>,
     stdin: Vec<u8>,
+    environment: Environment,
     version: Version,
 }
 
-/// A delegate that is running.
+/// A delegate that was started.
 pub struct Running<'a> {
     delegate: &'a Delegate,
-    process: Supervised,
+    work: Work,
+}
+
+enum Work {
+    Process(Supervised),
+    /// It ran in this process, and is done.
+    Done(Result<String>),
 }
 
 impl Delegate {
-    /// Looks `name` up in `CNI_PATH`: the first directory that has a file of that name.
-    pub fn find(name: &str, request: &Request<'_>) -> Result<Self> {
+    /// Looks `name` up in `CNI_PATH`: the first directory that has a file of that name. One of
+    /// `built_ins` is called in this process if the file is its executable.
+    pub fn find(name: &str, request: &Request<'_>, built_ins: &[BuiltIn]) -> Result<Self> {
         if name.contains(['/', '\0']) || matches!(name, "" | "." | "..") {
             return Err(Error::new(
                 Code::InvalidConfig,
@@ -52,15 +75,20 @@ impl Delegate {
                 .with_details(format!("needed to find the IPAM plugin {name:?}")));
         }
         let program = find_file(name, directories)?;
+        let is_it = |built_in: &&BuiltIn| {
+            built_in.plugin.name() == name && has_build_id(&program, &built_in.build_id)
+        };
         Ok(Self {
             name: name.to_owned(),
+            built_in: built_ins.iter().find(is_it).map(|built_in| built_in.plugin),
             program,
             stdin: request.stdin.to_vec(),
+            environment: request.environment.clone(),
             version: request.config.version,
         })
     }
 
-    /// Starts an ADD; other work can be done until its result is fetched.
+    /// Starts an ADD; a program runs while other work is done, until its result is fetched.
     pub fn start_add(&self) -> Result<Running<'_>> {
         self.start("ADD")
     }
@@ -71,13 +99,19 @@ impl Delegate {
     }
 
     fn start(&self, command: &str) -> Result<Running<'_>> {
+        if let Some(plugin) = self.built_in {
+            log::debug(|| format!("{command} {} in this process", self.program.display()));
+            let call = (self.stdin.as_slice(), &self.environment);
+            let answer = skel::call_in_process(plugin, command, call);
+            return Ok(Running { delegate: self, work: Work::Done(answer) });
+        }
         log::debug(|| format!("{command} {}", self.program.display()));
         let stdin = stdin_file(&self.stdin).context("prepare a delegate's stdin")?;
         let mut program = Command::new(&self.program);
         program.env("CNI_COMMAND", command).stdin(Stdio::from(stdin)).stderr(Stdio::inherit());
         let process = Supervised::start(&mut program)
             .map_err(|error| Error::io("run", &self.program, &error).with_code(Code::Delegate))?;
-        Ok(Running { delegate: self, process })
+        Ok(Running { delegate: self, work: Work::Process(process) })
     }
 
     fn fault(&self, what: impl std::fmt::Display) -> Error {
@@ -125,7 +159,17 @@ impl Running<'_> {
 
     fn outcome(self) -> Result<Vec<u8>> {
         let delegate = self.delegate;
-        match self.process.outcome() {
+        let process = match self.work {
+            Work::Process(process) => process,
+            Work::Done(answer) => {
+                return answer.map(String::into_bytes).map_err(|error| {
+                    // As it would have come from its program.
+                    let details = error.details().map(str::to_owned);
+                    Error::from_delegate(error.code(), error.message(), details)
+                });
+            }
+        };
+        match process.outcome() {
             Ok((status, stdout)) => delegate.judge(status, stdout),
             Err(Trouble::TooMuch(most)) => {
                 Err(delegate.fault(format!("printed more than {most} bytes")))

@@ -21,7 +21,7 @@ use environment::Command;
 pub use environment::Environment;
 
 /// A plugin: what it is called, and what it does for each command.
-pub trait Plugin {
+pub trait Plugin: Sync {
     /// The executable's name.
     fn name(&self) -> &'static str;
 
@@ -132,7 +132,7 @@ impl<F: FnMut() -> Vec<Error>> Made for F {
 }
 
 /// Runs `plugin` for this process's environment and stdin.
-pub fn main(plugin: &impl Plugin) -> ExitCode {
+pub fn main(plugin: &dyn Plugin) -> ExitCode {
     panic::record_instead_of_printing();
     let mut asked = Version::LATEST;
     let outcome = panic::caught(|| run(plugin, &mut asked));
@@ -149,7 +149,7 @@ pub fn main(plugin: &impl Plugin) -> ExitCode {
     }
 }
 
-fn run(plugin: &impl Plugin, asked: &mut Version) -> Result<()> {
+fn run(plugin: &dyn Plugin, asked: &mut Version) -> Result<()> {
     let environment = Environment::read()?;
     let Some(word) = environment.command.as_deref() else {
         return stdio::about(plugin.name(), plugin.versions());
@@ -160,7 +160,53 @@ fn run(plugin: &impl Plugin, asked: &mut Version) -> Result<()> {
     if command == Command::Version {
         return answer_version(plugin, &stdin);
     }
-    let text = std::str::from_utf8(&stdin)
+    let request = request(plugin, command, (&stdin, &environment), asked)?;
+    log::debug(|| format!("{}: {command:?} {}", plugin.name(), request.config.name));
+    match command {
+        Command::Add => {
+            let version = request.config.version;
+            let added = plugin.add(&attachment_request(plugin, request)?)?;
+            finish(added, version)
+        }
+        other => dispatch(plugin, other, request),
+    }
+}
+
+/// What `plugin` answers to a command in the process of another plugin, which delegates to it: the same as its
+/// executable would print, and an error instead of its error object.
+pub(crate) fn call_in_process(
+    plugin: &dyn Plugin,
+    command: &str,
+    (stdin, environment): (&[u8], &Environment),
+) -> Result<String> {
+    panic::caught(|| {
+        let command = Command::find(command)?;
+        let mut asked = Version::LATEST;
+        let request = request(plugin, command, (stdin, environment), &mut asked)?;
+        log::debug(|| format!("{}: {command:?} {}", plugin.name(), request.config.name));
+        if command != Command::Add {
+            return dispatch(plugin, command, request).map(|()| String::new());
+        }
+        let version = request.config.version;
+        let mut added = plugin.add(&attachment_request(plugin, request)?)?;
+        match added.result.print(version) {
+            Ok(text) => {
+                added.made.settle();
+                Ok(text)
+            }
+            Err(error) => Err(error.with_undo_failures(added.made.rollback())),
+        }
+    })
+}
+
+/// Reads and checks the configuration. `asked` becomes the version that an error is to be printed in.
+fn request<'a>(
+    plugin: &dyn Plugin,
+    command: Command,
+    (stdin, environment): (&'a [u8], &'a Environment),
+    asked: &mut Version,
+) -> Result<Request<'a>> {
+    let text = std::str::from_utf8(stdin)
         .map_err(|error| Error::new(Code::Decode, format!("network configuration: {error}")))?;
     let keys = Object::parse(text, "network configuration")?;
     log::start(Some(&keys));
@@ -169,22 +215,17 @@ fn run(plugin: &impl Plugin, asked: &mut Version) -> Result<()> {
     }
     let config = NetworkConfig::parse(keys, plugin.versions())?;
     command.refuse_below(config.version)?;
-    dispatch(plugin, command, Request { config, stdin: &stdin, environment: &environment })
+    Ok(Request { config, stdin, environment })
 }
 
-fn dispatch(plugin: &impl Plugin, command: Command, request: Request<'_>) -> Result<()> {
-    log::debug(|| format!("{}: {command:?} {}", plugin.name(), request.config.name));
+/// Every command but ADD, which alone has an answer that its caller may not hear.
+fn dispatch(plugin: &dyn Plugin, command: Command, request: Request<'_>) -> Result<()> {
     match command {
-        Command::Add => {
-            let version = request.config.version;
-            let added = plugin.add(&attachment_request(plugin, request)?)?;
-            finish(added, version)
-        }
         Command::Del => plugin.del(&attachment_request(plugin, request)?),
         Command::Check => plugin.check(&attachment_request(plugin, request)?),
         Command::Gc => plugin.gc(&request, &ValidAttachments::parse(&request.config.keys)?),
         Command::Status => plugin.status(&request),
-        Command::Version => Ok(()),
+        Command::Add | Command::Version => Ok(()),
     }
 }
 
@@ -201,7 +242,7 @@ fn finish(mut added: Added, version: Version) -> Result<()> {
 }
 
 fn attachment_request<'a>(
-    plugin: &impl Plugin,
+    plugin: &dyn Plugin,
     request: Request<'a>,
 ) -> Result<AttachmentRequest<'a>> {
     let environment = request.environment;
@@ -218,7 +259,7 @@ fn attachment_request<'a>(
     Ok(AttachmentRequest { request, attachment, netns })
 }
 
-fn answer_version(plugin: &impl Plugin, stdin: &[u8]) -> Result<()> {
+fn answer_version(plugin: &dyn Plugin, stdin: &[u8]) -> Result<()> {
     // Whatever is not a configuration with a version in it asks for nothing in particular.
     let text = std::str::from_utf8(stdin).unwrap_or_default();
     let asked = Object::parse(text, "network configuration")

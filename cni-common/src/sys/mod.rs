@@ -5,6 +5,7 @@
 //! - [`socket`] - the transport of every netlink protocol: requests, dumps, batches, deadlines
 //! - [`netlink`] - the rtnetlink protocol, and its notifications
 //! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
+//! - [`executable`] - whether an executable is of a certain build
 //! - [`lock`] - a file lock waited for in turn, with a deadline
 //! - [`iptables`] - the `iptables` programs, for those who want them
 //! - [`nft`] - one nf_tables socket: transactions and queries
@@ -12,6 +13,7 @@
 
 pub mod address;
 pub mod bridge_port;
+pub mod executable;
 pub mod file;
 pub mod iptables;
 pub mod link;

@@ -17,11 +17,11 @@ use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 
 use crate::apply::Machine;
-use crate::config::{self, BridgeConfig, Gateway};
+use crate::config::{BridgeConfig, Gateway};
 use crate::operation::Operation;
 use crate::plan::{self, Ends, FoundBridge, VlanGateway};
 use crate::rules::{Expected, Known, Rules};
-use crate::{dns, names, resolv_conf};
+use crate::{dns, ipam, names, resolv_conf};
 
 /// How often the bridge is made anew when somebody removes it between two steps.
 const BRIDGE_TRIES: u32 = 5;
@@ -31,7 +31,7 @@ const CONTAINER_INTERFACE: i64 = 2;
 /// Makes the attachment.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let config = BridgeConfig::parse(&request.request.config, &request.request.args()?)?;
-    let ipam = config::ipam_delegate(&request.request)?;
+    let ipam = ipam::find(&request.request)?;
     let opened = open_netns(request)?;
     let mut attaching = Attaching {
         machine: Machine::new(Netlink::open()?, opened, config.bridge.as_str()),

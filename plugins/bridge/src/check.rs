@@ -10,9 +10,9 @@ use cni_common::sys::link::Link;
 use cni_common::sys::route::{LinkRoute, MAIN};
 
 use crate::add::open_netns;
-use crate::config::{self, BridgeConfig};
-use crate::plan;
+use crate::config::BridgeConfig;
 use crate::rules::Rules;
+use crate::{ipam, plan};
 
 /// Compares the attachment with `prevResult`.
 pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
@@ -30,7 +30,7 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     checking.routes(&container)?;
     let rules = Rules::of(&request.attachment);
     rules.check(&checking.config, container.mac, &checking.result)?;
-    config::run_ipam(&request.request, "CHECK")
+    ipam::run(&request.request, "CHECK")
 }
 
 struct Checking<'a> {

@@ -2,8 +2,6 @@
 
 mod trunk;
 
-use cni_common::delegate::Delegate;
-use cni_common::skel::Request;
 use cni_common::spec::{CniArgs, Dns, NetworkConfig, Object};
 use cni_common::sys::address::DuplicateDetection;
 use cni_common::sys::link::PortFlags;
@@ -149,25 +147,6 @@ impl BridgeConfig {
             netns_resolv_conf: keys.flag("netnsResolvConf")?,
         })
     }
-}
-
-/// The IPAM plugin of a request, found; `None` where there is none to be run.
-pub fn ipam_delegate(request: &Request<'_>) -> Result<Option<Delegate>> {
-    match request.config.ipam_type()? {
-        // It would call itself, and that itself again.
-        Some(name) if name == "bridge" => Err(Error::new(
-            Code::InvalidConfig,
-            "ipam.type: must be the name of an IPAM plugin, got \"bridge\"",
-        )),
-        Some(name) => Delegate::find(&name, request).map(Some),
-        None => Ok(None),
-    }
-}
-
-/// Runs the IPAM plugin of a request, if there is one to be run, for a command that answers with
-/// nothing.
-pub fn run_ipam(request: &Request<'_>, command: &str) -> Result<()> {
-    ipam_delegate(request)?.map_or(Ok(()), |ipam| ipam.run(command))
 }
 
 fn bridge_name(keys: &Object<'_>) -> Result<IfName> {

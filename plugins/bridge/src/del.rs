@@ -7,7 +7,7 @@ use cni_common::sys::{Netlink, Netns};
 
 use crate::add::own_netns;
 use crate::rules::{Expected, Known, Rules};
-use crate::{config, names, resolv_conf};
+use crate::{ipam, names, resolv_conf};
 
 /// Takes the attachment away: the interface first, then its traces, and only then the address.
 pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
@@ -31,7 +31,7 @@ pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     failures.extend(Rules::of(&request.attachment).remove(expected, &known));
     // With the interface or its rules still there the address is in use: it stays held until a DEL succeeds.
     if failures.is_empty() {
-        failures.extend(config::run_ipam(&request.request, "DEL").err());
+        failures.extend(ipam::run(&request.request, "DEL").err());
     }
     Error::join(failures).map_or(Ok(()), Err)
 }

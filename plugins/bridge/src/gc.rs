@@ -10,7 +10,7 @@ use cni_common::sys::Netlink;
 use cni_common::sys::link::LinkKind;
 use cni_common::types::{Attachment, NetworkName};
 
-use crate::{config, names, resolv_conf, rules};
+use crate::{ipam, names, resolv_conf, rules};
 
 /// Removes what is stale, then has the IPAM plugin do the same: interfaces and rules before
 /// addresses.
@@ -21,7 +21,7 @@ pub fn gc(request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
     failures.extend(remove_stale_resolv_confs(network, valid).err());
     failures.extend(rules::gc(request, valid));
     if failures.is_empty() {
-        failures.extend(config::run_ipam(request, "GC").err());
+        failures.extend(ipam::run(request, "GC").err());
     }
     Error::join(failures).map_or(Ok(()), Err)
 }

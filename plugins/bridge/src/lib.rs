@@ -3,7 +3,7 @@
 //! - [`config`], [`names`], [`plan`], [`operation`]: pure
 //! - [`apply`], [`resolv_conf`]: effects, by `cni_common::sys`
 //! - [`rules`], [`filter`]: the packet filter
-//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: one command each
+//! - [`add`], [`del`], [`check`], [`gc`]: one command each
 //! - [`filter`]: masquerading and anti-spoofing, for those commands to call
 
 pub mod add;
@@ -18,9 +18,9 @@ pub mod operation;
 pub mod plan;
 pub mod resolv_conf;
 pub mod rules;
-pub mod status;
 
 mod dns;
+mod ipam;
 
 use cni_common::Result;
 use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};
@@ -51,6 +51,6 @@ impl Plugin for Bridge {
     }
 
     fn status(&self, request: &Request<'_>) -> Result<()> {
-        status::status(request)
+        ipam::run(request, "STATUS")
     }
 }

@@ -14,6 +14,5 @@ mod leftovers;
 mod masquerade;
 mod masquerade_state;
 mod parallel;
-mod shared_table;
 mod spoofcheck;
 mod world;

@@ -9,6 +9,7 @@
 
 mod add;
 mod again;
+mod built_in;
 mod by_hand;
 mod check;
 mod counts;

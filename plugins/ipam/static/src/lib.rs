@@ -48,9 +48,8 @@ impl Plugin for Static {
     }
 }
 
-/// ADD without a process of its own, for a plugin that calls this one: nothing is ever made that
-/// would have to be undone.
-pub fn add(request: &AttachmentRequest<'_>) -> Result<CniResult> {
+/// Nothing is ever made that would have to be undone.
+fn add(request: &AttachmentRequest<'_>) -> Result<CniResult> {
     let config = Config::parse(&request.request.config, &request.request.args()?)?;
     let ip = |Address { address, gateway }| Ip { interface: None, address, gateway };
     Ok(CniResult {
