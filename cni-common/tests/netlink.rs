@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use cni_common::sys::Netlink;
-use cni_common::sys::address::DuplicateDetection;
 use cni_common::sys::netlink::Group;
+use cni_common::types::net::DuplicateDetection;
 use testsupport::{Host, feature, not_run};
 
 #[test]

@@ -11,26 +11,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::netlink::Netlink;
 use crate::error::{Context, Result};
-
-/// An address of a link as the kernel shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkAddress {
-    /// The address with its prefix length.
-    pub address: IpNetwork,
-    /// Whether it can't be used yet: duplicate address detection still runs, or failed.
-    pub is_tentative: bool,
-    /// Whether duplicate address detection found another holder.
-    pub is_duplicate: bool,
-}
-
-/// Whether an IPv6 address is probed for another holder before it is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DuplicateDetection {
-    /// As the kernel is set for the link.
-    AsSet,
-    /// Not at all: usable at once.
-    Skipped,
-}
+use crate::types::net::{DuplicateDetection, LinkAddress};
 
 impl Netlink {
     /// Gives the link with this index an address.

@@ -7,30 +7,12 @@ use netlink_packet_route::link::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
-use super::link::{PortFlags, links, named};
+use super::link::{links, named};
 use super::netlink::Netlink;
 use crate::error::{Context, Result};
 use crate::types::VlanId;
-
-/// VLANs of a port, from `first` to `last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VlanRange {
-    /// The lowest.
-    pub first: VlanId,
-    /// The highest; the same as `first` for a single one.
-    pub last: VlanId,
-    /// How frames of them pass.
-    pub kind: VlanKind,
-}
-
-/// How frames of a VLAN pass a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VlanKind {
-    /// With their tag.
-    Tagged,
-    /// Without a tag, both ways: the port's own VLAN (PVID).
-    Access,
-}
+use crate::types::net::PortFlags;
+use crate::types::net::{VlanKind, VlanRange};
 
 impl Netlink {
     /// Writes an alias on the port of this name and sets its flags, in one message.

@@ -15,52 +15,10 @@ use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec};
 use super::netlink::Netlink;
 use crate::error::{Code, Context, Error, Result};
 use crate::types::Mac;
+use crate::types::net::{Link, PortFlags};
 
 /// `addr_assign_type` of an address that was chosen (`include/uapi/linux/netdevice.h`).
 const NET_ADDR_SET: &str = "3";
-
-/// A link as the kernel shows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Link {
-    /// Its index in its namespace.
-    pub index: u32,
-    /// Its name.
-    pub name: String,
-    /// Its Ethernet address.
-    pub mac: Option<Mac>,
-    /// Its MTU in bytes.
-    pub mtu: u32,
-    /// What kind of virtual link it is (`bridge`, `veth`); empty for a physical one.
-    pub kind: String,
-    /// The index of the bridge it is a port of.
-    pub master: Option<u32>,
-    /// The index of its peer, in the peer's namespace.
-    pub peer: Option<u32>,
-    /// What an administrator wrote on it.
-    pub alias: String,
-    /// Whether it is to be up.
-    pub is_up: bool,
-    /// Whether it can pass traffic (`operstate` is up).
-    pub is_operational: bool,
-    /// Whether it was set to take every frame.
-    pub is_promiscuous: bool,
-    /// Of a bridge: whether it filters VLANs.
-    pub vlan_filtering: bool,
-    /// Of a bridge's port: its flags.
-    pub port: PortFlags,
-}
-
-/// Flags of a bridge's port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortFlags {
-    /// Frames may go back out of the port they came in by.
-    pub hairpin: bool,
-    /// No frames to or from other isolated ports.
-    pub isolated: bool,
-    /// Frames come in only from senders that were told to the bridge: from none. Kernels before
-    /// 5.18 do not have it and ignore it.
-    pub locked: bool,
-}
 
 /// A kind of virtual link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,11 +228,6 @@ impl Link {
             }
             _ => {}
         }
-    }
-
-    /// Whether it is a bridge.
-    pub fn is_bridge(&self) -> bool {
-        self.kind == "bridge"
     }
 
     /// Whether somebody chose its Ethernet address. A bridge that has none of its own takes the

@@ -5,11 +5,11 @@ use std::time::Instant;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::address::{LinkAddress, link_address};
-use super::link::Link;
-use super::route::{LinkRoute, link_route};
+use super::address::link_address;
+use super::route::link_route;
 use super::socket::{Protocol, Socket, read_datagram};
 use crate::error::Result;
+use crate::types::net::{Link, LinkAddress, LinkRoute};
 
 /// The protocol of links, addresses and routes.
 #[derive(Debug)]

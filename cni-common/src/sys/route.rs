@@ -12,28 +12,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::netlink::Netlink;
 use crate::error::{Code, Context, Result};
-
-/// The main routing table (`RT_TABLE_MAIN`), which 0 stands for too.
-pub const MAIN: u32 = 254;
-
-/// A route through one link, with none, one or several gateways (ECMP).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LinkRoute {
-    /// Where to; the host part is zero.
-    pub dst: IpNetwork,
-    /// By which gateways; none: the destination is on the link.
-    pub gateways: Vec<IpAddr>,
-    /// Path MTU in bytes.
-    pub mtu: Option<u32>,
-    /// TCP maximum segment size to advertise, in bytes.
-    pub advmss: Option<u32>,
-    /// Priority (metric); lower is preferred.
-    pub priority: Option<u32>,
-    /// Routing table; `None` is the main one.
-    pub table: Option<u32>,
-    /// Scope; `None` is global with a gateway, link without.
-    pub scope: Option<u8>,
-}
+use crate::types::net::{LinkRoute, MAIN_TABLE};
 
 impl Netlink {
     /// Adds a route through the link with this index. `EEXIST` if the namespace has the very same;
@@ -87,7 +66,7 @@ fn route_message(index: u32, route: &LinkRoute) -> RouteMessage {
         None if route.gateways.is_empty() && route.dst.is_ipv4() => RouteScope::Link,
         None => RouteScope::Universe,
     };
-    let table = route.table.unwrap_or(MAIN);
+    let table = route.table.unwrap_or(MAIN_TABLE);
     // Tables above 255 go into the attribute alone.
     message.header.table = u8::try_from(table).unwrap_or_default();
     let attributes = &mut message.attributes;

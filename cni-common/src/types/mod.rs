@@ -5,6 +5,7 @@ mod cidr;
 mod container_id;
 mod ifname;
 mod mac;
+pub mod net;
 mod network_name;
 mod vlan_id;
 

@@ -5,12 +5,11 @@ mod wait;
 
 use cni_common::error::{Code, Context, Error, Result};
 use cni_common::log;
-use cni_common::sys::address::DuplicateDetection;
-use cni_common::sys::bridge_port::{VlanKind, VlanRange};
 use cni_common::sys::link::{LinkKind, NewBridge};
 use cni_common::sys::pair::{NewEnd, NewPair};
 use cni_common::sys::{Netlink, Netns, sysctl};
 use cni_common::types::VlanId;
+use cni_common::types::net::{DuplicateDetection, VlanKind, VlanRange};
 use cni_common::undo::Journal;
 use nix::errno::Errno;
 

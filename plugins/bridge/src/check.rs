@@ -6,8 +6,7 @@ use cni_common::error::{Code, Error, Result};
 use cni_common::skel::AttachmentRequest;
 use cni_common::spec::{CniArgs, CniResult, Interface};
 use cni_common::sys::Netlink;
-use cni_common::sys::link::Link;
-use cni_common::sys::route::{LinkRoute, MAIN};
+use cni_common::types::net::{Link, LinkRoute, MAIN_TABLE};
 
 use crate::add::open_netns;
 use crate::config::BridgeConfig;
@@ -154,7 +153,8 @@ impl Checking<'_> {
             let is_it = |route: &&LinkRoute| {
                 route.dst == wanted.dst
                     && wanted.gateways.iter().all(|gateway| route.gateways.contains(gateway))
-                    && route.table == Some(wanted.table.filter(|table| *table > 0).unwrap_or(MAIN))
+                    && route.table
+                        == Some(wanted.table.filter(|table| *table > 0).unwrap_or(MAIN_TABLE))
                     && wanted
                         .priority
                         .is_none_or(|priority| priority == 0 || route.priority == Some(priority))

@@ -3,8 +3,7 @@
 mod trunk;
 
 use cni_common::spec::{CniArgs, Dns, NetworkConfig, Object};
-use cni_common::sys::address::DuplicateDetection;
-use cni_common::sys::link::PortFlags;
+use cni_common::types::net::{DuplicateDetection, PortFlags};
 use cni_common::types::{IfName, Mac, VlanId};
 use cni_common::{Code, Context, Error, Result};
 

@@ -5,9 +5,7 @@ mod display;
 
 use std::path::PathBuf;
 
-use cni_common::sys::address::DuplicateDetection;
-use cni_common::sys::link::PortFlags;
-use cni_common::sys::route::LinkRoute;
+use cni_common::types::net::{DuplicateDetection, LinkRoute, PortFlags};
 use cni_common::types::{Mac, VlanId};
 use ipnetwork::IpNetwork;
 

@@ -9,8 +9,7 @@ mod routes;
 use std::path::PathBuf;
 
 use cni_common::spec::{CniResult, Dns, Route};
-use cni_common::sys::address::DuplicateDetection;
-use cni_common::sys::link::{Link, PortFlags};
+use cni_common::types::net::{DuplicateDetection, Link, PortFlags};
 use cni_common::types::{Mac, VlanId, first_address};
 use cni_common::{Code, Error, Result};
 use ipnetwork::IpNetwork;

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use cni_common::skel::{self, Added, AttachmentRequest, Plugin, Request};
 use cni_common::spec::{CniResult, Interface, Ip, ValidAttachments};
-use cni_common::sys::link::Link;
 use cni_common::sys::{Netlink, Netns};
+use cni_common::types::net::Link;
 use cni_common::{Code, Context, Error, Result};
 
 fn main() -> ExitCode {

@@ -10,10 +10,9 @@ use std::fs::File;
 use std::process::ExitCode;
 
 use cni_common::sys::Netlink;
-use cni_common::sys::address::DuplicateDetection;
 use cni_common::sys::pair::{NewEnd, NewPair};
-use cni_common::sys::route::LinkRoute;
 use cni_common::types::Mac;
+use cni_common::types::net::{DuplicateDetection, LinkRoute};
 use ipnetwork::IpNetwork;
 use nix::sched::{CloneFlags, setns};
 

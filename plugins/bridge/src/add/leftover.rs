@@ -5,7 +5,7 @@ use cni_common::delegate::{Delegate, Running};
 use cni_common::error::{Code, Error, Result};
 use cni_common::log;
 use cni_common::spec::CniResult;
-use cni_common::sys::link::Link;
+use cni_common::types::net::Link;
 
 use super::Attaching;
 use crate::names;

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use cni_common::sys::address::DuplicateDetection;
-use cni_common::sys::link::PortFlags;
-use cni_common::sys::route::LinkRoute;
+use cni_common::types::net::{DuplicateDetection, LinkRoute, PortFlags};
 
 use super::{HostLinkChange, Operation, Place, VlanAction};
 

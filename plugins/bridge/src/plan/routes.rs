@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use cni_common::spec::{CniResult, Route};
-use cni_common::sys::route::LinkRoute;
+use cni_common::types::net::LinkRoute;
 use cni_common::{Code, Error, Result};
 use ipnetwork::IpNetwork;
 

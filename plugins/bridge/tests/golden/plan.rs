@@ -9,7 +9,7 @@ use causeway_bridge::operation::Operation;
 use causeway_bridge::plan::{self, Ends, FoundBridge, VlanGateway};
 use cni_common::Result;
 use cni_common::spec::{CniArgs, CniResult, NetworkConfig, Object, Version};
-use cni_common::sys::link::Link;
+use cni_common::types::net::Link;
 use cni_common::types::{Mac, parse_cidr};
 use ipnetwork::IpNetwork;
 use serde_json::Value;
