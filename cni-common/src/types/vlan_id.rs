@@ -7,8 +7,12 @@ use std::fmt;
 pub struct VlanId(u16);
 
 impl VlanId {
-    /// The native VLAN of a bridge port as the kernel makes it.
-    pub const DEFAULT: Self = Self(1);
+    /// The lowest.
+    pub const MIN: Self = Self(1);
+    /// The highest.
+    pub const MAX: Self = Self(4094);
+    /// The VLAN of untagged frames on a trunk without another.
+    pub const NATIVE: Self = Self(1);
 
     /// `None` unless 1 to 4094 (0 is "no VLAN", 4095 is reserved).
     pub fn new(id: i64) -> Option<Self> {

@@ -73,7 +73,7 @@ pub struct Vlans {
     pub access: Option<VlanId>,
     /// VLANs that pass with their tag.
     pub trunk: Vec<Trunk>,
-    /// Whether the port keeps the bridge's default VLAN.
+    /// Whether the port keeps the VLANs that it came with.
     pub preserve_default: bool,
 }
 
@@ -81,6 +81,11 @@ impl Vlans {
     /// Whether any VLAN is configured.
     pub fn any(&self) -> bool {
         self.access.is_some() || !self.trunk.is_empty()
+    }
+
+    /// The VLAN of the port's untagged frames, if it is to be set: a trunk has a native one.
+    pub fn untagged(&self) -> Option<VlanId> {
+        self.access.or_else(|| (!self.trunk.is_empty()).then_some(VlanId::NATIVE))
     }
 }
 
@@ -203,10 +208,7 @@ fn vlans(keys: &Object<'_>) -> Result<Vlans> {
     Ok(Vlans {
         access,
         trunk: trunk::parse(keys)?,
-        preserve_default: match keys.value("preserveDefaultVlan") {
-            Some(value) => value.flag()?,
-            None => true,
-        },
+        preserve_default: keys.flag("preserveDefaultVlan")?,
     })
 }
 

@@ -117,14 +117,9 @@ pub fn link_layer(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
         optional_sysctl(Place::Host, format!("ipv6/conf/{}/accept_ra", ends.host), "0"),
     ];
     if config.vlans.any() && !config.vlans.preserve_default {
-        operations.push(port_vlans(
-            &ends.host,
-            VlanId::DEFAULT,
-            VlanId::DEFAULT,
-            VlanAction::Remove,
-        ));
+        operations.push(without_vlans(&ends.host));
     }
-    if let Some(vlan) = config.vlans.access {
+    if let Some(vlan) = config.vlans.untagged() {
         operations.push(port_vlans(&ends.host, vlan, vlan, VlanAction::AddAccess));
     }
     for trunk in &config.vlans.trunk {
@@ -158,8 +153,7 @@ pub fn vlan_gateway_port(config: &BridgeConfig, port: &str, vlan: VlanId) -> Vec
         },
     ];
     if !config.vlans.preserve_default {
-        let default = VlanId::DEFAULT;
-        operations.push(port_vlans(port, default, default, VlanAction::Remove));
+        operations.push(without_vlans(port));
     }
     operations.push(port_vlans(port, vlan, vlan, VlanAction::AddAccess));
     operations
@@ -366,6 +360,11 @@ fn host_link(name: &str, change: HostLinkChange) -> Operation {
 
 fn optional_sysctl(place: Place, name: String, value: &'static str) -> Operation {
     Operation::Sysctl { place, name, value, optional: true }
+}
+
+/// Takes all VLANs from a new port: which it came with is the bridge's to say (`vlan_default_pvid`).
+fn without_vlans(port: &str) -> Operation {
+    port_vlans(port, VlanId::MIN, VlanId::MAX, VlanAction::Remove)
 }
 
 fn port_vlans(name: &str, first: VlanId, last: VlanId, action: VlanAction) -> Operation {

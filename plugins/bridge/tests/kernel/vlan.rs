@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testsupport::{Container, feature, not_run};
 
-use crate::node::{Node, assert_same, assert_says, config, host_end, ips};
+use crate::node::{Node, assert_same, assert_says, config, host_end, ips, with};
 
 /// Whether this kernel filters VLANs; if not, the test has said so.
 fn filters() -> bool {
@@ -54,13 +54,18 @@ fn access_vlan_and_trunk_are_the_ports() {
     }
     let trunk = json!([{"minID": 200, "maxID": 202}, {"id": 42}]);
     for (keys, expected) in [
-        (json!({"vlan": 100}), vec!["1 Egress Untagged", "100 PVID Egress Untagged"]),
+        (json!({"vlan": 100}), vec!["100 PVID Egress Untagged"]),
         (json!({"vlan": 100, "preserveDefaultVlan": false}), vec!["100 PVID Egress Untagged"]),
+        (
+            json!({"vlan": 100, "preserveDefaultVlan": true}),
+            vec!["1 Egress Untagged", "100 PVID Egress Untagged"],
+        ),
         (json!({"vlanTrunk": trunk}), vec!["1 PVID Egress Untagged", "42", "200", "201", "202"]),
         (
             json!({"vlanTrunk": trunk, "preserveDefaultVlan": false}),
-            vec!["42", "200", "201", "202"],
+            vec!["1 PVID Egress Untagged", "42", "200", "201", "202"],
         ),
+        (json!({"vlanTrunk": [{"id": 1}]}), vec!["1"]),
         (
             json!({"vlan": 5, "vlanTrunk": trunk, "preserveDefaultVlan": false}),
             vec!["5 PVID Egress Untagged", "42", "200", "201", "202"],
@@ -75,6 +80,36 @@ fn access_vlan_and_trunk_are_the_ports() {
         node.check(&blue, &keys, &result).expect_silent_success();
         node.del(&blue, &keys);
         assert!(!node.has_link(&host_end(&result)));
+    }
+}
+
+#[test]
+fn the_default_vlan_is_removed_whichever_it_is() {
+    if !filters() {
+        return;
+    }
+    let untagged = "7 Egress Untagged";
+    for (default, keys, expected) in [
+        ("7", json!({"vlan": 100}), vec!["100 PVID Egress Untagged"]),
+        ("7", json!({"vlanTrunk": [{"id": 42}]}), vec!["1 PVID Egress Untagged", "42"]),
+        (
+            "7",
+            json!({"vlan": 100, "preserveDefaultVlan": true}),
+            vec![untagged, "100 PVID Egress Untagged"],
+        ),
+        ("0", json!({"vlan": 100}), vec!["100 PVID Egress Untagged"]),
+    ] {
+        let node = Node::giving(&["10.1.0.2/16"]);
+        let line = "ip link add br0 up type bridge vlan_filtering 1 vlan_default_pvid";
+        node.host.run(line.split(' ').chain([default]).collect::<Vec<_>>());
+        let blue = node.host.container("blue");
+        let keys = with(&config(json!({"isGateway": true})), &keys);
+        let result = node.add(&blue, &keys);
+        assert_eq!(vlans(&node, &host_end(&result)), expected, "{default} {keys}");
+        if keys["vlan"] == 100 {
+            let link = node.host.run(["ip", "-o", "link", "show", "br0.100"]);
+            assert_eq!(vlans(&node, link.split(['@', ':']).nth(2).unwrap()), expected, "{keys}");
+        }
     }
 }
 
