@@ -5,6 +5,7 @@
 //! - [`socket`] - the transport of every netlink protocol: requests, dumps, batches, deadlines
 //! - [`netlink`] - the rtnetlink protocol, and its notifications
 //! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
+//! - [`byte_lock`] - locks on single bytes of one file
 //! - [`executable`] - whether an executable is of a certain build
 //! - [`lock`] - a file lock waited for in turn, with a deadline
 //! - [`iptables`] - the `iptables` programs, for those who want them
@@ -13,6 +14,7 @@
 
 pub mod address;
 pub mod bridge_port;
+pub mod byte_lock;
 pub mod executable;
 pub mod file;
 pub mod iptables;

@@ -9,6 +9,7 @@ use cni_common::error::{Code, Error, Result};
 use cni_common::log;
 use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::{CniResult, Interface};
+use cni_common::sys::byte_lock::ByteLock;
 use cni_common::sys::netns::OwnNetns;
 use cni_common::sys::{Netlink, Netns};
 use cni_common::types::net::Link;
@@ -21,7 +22,7 @@ use crate::config::{BridgeConfig, Gateway};
 use crate::operation::Operation;
 use crate::plan::{self, Ends, FoundBridge, VlanGateway};
 use crate::rules::{Expected, Known, Rules};
-use crate::{dns, ipam, names, resolv_conf};
+use crate::{dns, ipam, lock, names, resolv_conf};
 
 /// How often the bridge is made anew when somebody removes it between two steps.
 const BRIDGE_TRIES: u32 = 5;
@@ -33,6 +34,7 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let config = BridgeConfig::parse(&request.request.config, &request.request.args()?)?;
     let ipam = ipam::find(&request.request)?;
     let opened = open_netns(request)?;
+    let lock = lock::attachment(&request.attachment)?;
     let mut attaching = Attaching {
         machine: Machine::new(Netlink::open()?, opened, config.bridge.as_str()),
         rules: Rules::of(&request.attachment),
@@ -40,13 +42,16 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         ends: ends(request, &config)?,
         config,
         bridge_addresses: None,
+        lease: Lease::None,
+        asked_for: Expected::default(),
     };
     attaching.refuse_taken_interface()?;
     // A panic is a defect, and no excuse for leaving half an attachment.
     let attached = catch_unwind(AssertUnwindSafe(|| attaching.attach(ipam.as_ref())));
-    let Attaching { machine, rules, config, .. } = attaching;
-    let (expected, finished) = (Expected::by(&config), Finished::of(request));
-    let mut made = Unsettled { machine, rules, expected, ipam, finished };
+    let Attaching { machine, rules, lease, asked_for, .. } = attaching;
+    let ipam = ipam.filter(|_| lease == Lease::Allocated);
+    let finished = Finished::of(request);
+    let mut made = Unsettled { machine, rules, expected: asked_for, ipam, finished, _lock: lock };
     match attached {
         Ok(Ok(result)) => Ok(Added::new(result, made)),
         Ok(Err(error)) => Err(error.with_undo_failures(made.rollback())),
@@ -61,9 +66,22 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
 struct Unsettled {
     machine: Machine,
     rules: Rules,
+    /// Which rules were asked for.
     expected: Expected,
+    /// The IPAM plugin, if it may have allocated something.
     ipam: Option<Delegate>,
     finished: Finished,
+    /// Held until the process ends: then all of this is settled or undone.
+    _lock: Option<ByteLock>,
+}
+
+/// Whether there is a lease of this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lease {
+    /// The IPAM plugin has not been asked, or said that the lease is another's.
+    None,
+    /// It allocated, or whatever became of it leaves that open.
+    Allocated,
 }
 
 /// What marks the host interface of a finished attachment.
@@ -159,6 +177,10 @@ struct Attaching<'a> {
     rules: Rules,
     /// The bridge's own addresses, where it has been asked for them ahead.
     bridge_addresses: Option<Vec<IpNetwork>>,
+    /// What this run may hold of the IPAM plugin's addresses.
+    lease: Lease,
+    /// The rules that this run has asked for so far.
+    asked_for: Expected,
 }
 
 impl Attaching<'_> {
@@ -169,13 +191,14 @@ impl Attaching<'_> {
             Some(ipam) if self.config.ipam_only_gives_addresses() => {
                 let running = ipam.start_add()?;
                 let bridge = self.attach_links();
-                let result = leftover::result_past_stale_lease(running, ipam);
+                let result = self.result_past_stale_lease(running, ipam);
                 (bridge?, result?)
             }
             // One that works on the container interface finds it there, as with the reference.
             Some(ipam) => {
                 let bridge = self.attach_links()?;
-                (bridge, leftover::result_past_stale_lease(ipam.start_add()?, ipam)?)
+                let running = ipam.start_add()?;
+                (bridge, self.result_past_stale_lease(running, ipam)?)
             }
         };
         if ipam.is_some() && result.ips.is_empty() {
@@ -191,6 +214,7 @@ impl Attaching<'_> {
     /// Makes bridge and pair and brings both ends up; returns the bridge.
     fn attach_links(&mut self) -> Result<Link> {
         let bridge = self.attach_pair()?;
+        self.asked_for.guard = self.config.mac_spoof_check;
         self.rules.guard(&self.config, self.ends.container_mac)?;
         if self.config.container_up {
             self.machine.apply(plan::container_link(&self.config, &self.ends))?;
@@ -270,6 +294,7 @@ impl Attaching<'_> {
     /// Addresses, routes, forwarding; returns the whole result.
     fn attach_network(&mut self, bridge: &Link, mut result: CniResult) -> Result<CniResult> {
         let vlan_interface = self.attach_gateway(bridge, &result)?;
+        self.asked_for.masquerade = self.config.masquerade.is_some();
         self.rules.masquerade(&self.config, &result)?;
         if self.config.container_up {
             let operations = plan::container(&self.config, &result, &self.ends)?;

@@ -1,15 +1,16 @@
-//! Doing operations, and undoing them.
+//! Doing operations, and noting how each is undone.
 
 mod host_link;
+mod rollback;
 mod wait;
 
 use cni_common::error::{Code, Context, Error, Result};
 use cni_common::log;
-use cni_common::sys::link::{LinkKind, NewBridge};
+use cni_common::sys::link::NewBridge;
 use cni_common::sys::pair::{NewEnd, NewPair};
 use cni_common::sys::{Netlink, Netns, sysctl};
 use cni_common::types::VlanId;
-use cni_common::types::net::{DuplicateDetection, VlanKind, VlanRange};
+use cni_common::types::net::{VlanKind, VlanRange};
 use cni_common::undo::Journal;
 use nix::errno::Errno;
 
@@ -54,40 +55,6 @@ impl Machine {
             self.apply_one(&operation)?;
         }
         Ok(())
-    }
-
-    /// Undoes everything; returns what could not be undone.
-    pub fn rollback(&mut self) -> Vec<Error> {
-        let mut journal = std::mem::take(&mut self.journal);
-        let is_shared_kept = self.has_foreign_ports(&journal).unwrap_or(true);
-        journal.rollback(|undo| match undo {
-            Undo::Shared(shared) if is_shared_kept => {
-                log::debug(|| format!("keep {shared:?}: the bridge is used by others"));
-                Ok(())
-            }
-            other => {
-                log::debug(|| format!("undo {other:?}"));
-                self.undo(other.clone()).or_else(|_first| {
-                    // Once more, on a socket that has seen no trouble.
-                    self.host = Netlink::open()?;
-                    self.undo(other)
-                })
-            }
-        })
-    }
-
-    /// Whether the bridge has ports that this run did not make.
-    fn has_foreign_ports(&mut self, journal: &Journal<Undo>) -> Result<bool> {
-        let Some(bridge) = self.host.find_link(&self.bridge.clone())? else { return Ok(false) };
-        let is_own = |port: &String| {
-            journal.steps().any(|undo| match undo {
-                Undo::RemovePair(name) | Undo::Shared(SharedUndo::RemoveVlanGateway(name)) => {
-                    name == port
-                }
-                _ => false,
-            })
-        };
-        Ok(!self.host.list_ports(bridge.index)?.iter().all(is_own))
     }
 
     fn apply_one(&mut self, operation: &Operation) -> Result<()> {
@@ -184,7 +151,7 @@ impl Machine {
         // Anything but the kernel's own refusal leaves open whether the pair was made.
         let is_refused = created.as_ref().is_err_and(|error| error.is(Code::Kernel));
         if !is_refused {
-            self.journal.note(Undo::RemovePair(host.0.clone()));
+            self.journal.note(Undo::RemovePair(host.0.clone(), host.1));
         }
         created
             .map_err(|error| match error.raw_errno() {
@@ -310,43 +277,6 @@ impl Machine {
         let (undos, done) = self.netns.run(visit)?;
         undos.into_iter().for_each(|undo| self.journal.note(undo));
         done
-    }
-
-    fn undo(&mut self, undo: Undo) -> Result<()> {
-        match undo {
-            Undo::RemovePair(name) => self.host.remove_link(&name).map(|_was_there| ()),
-            Undo::RestoreSysctl(name, value) => self.netns.run(|| sysctl::write(&name, &value))?,
-            Undo::RemoveResolvConf(path, unfinished) => resolv_conf::remove(&path, &unfinished),
-            Undo::Shared(shared) => self.undo_shared(shared),
-        }
-    }
-
-    fn undo_shared(&mut self, undo: SharedUndo) -> Result<()> {
-        match undo {
-            SharedUndo::RemoveBridge(name) | SharedUndo::RemoveVlanGateway(name) => {
-                self.host.remove_link(&name).map(|_was_there| ())
-            }
-            SharedUndo::RemoveAddress(link, address) => {
-                let index = self.index(Place::Host, &link)?;
-                self.host.remove_address(index, address).map(|_was_there| ())
-            }
-            SharedUndo::RestoreAddress(link, address) => {
-                let index = self.index(Place::Host, &link)?;
-                match self.host.add_address(index, address, DuplicateDetection::Skipped) {
-                    Err(error) if error.is_exists() => Ok(()),
-                    other => other,
-                }
-            }
-            SharedUndo::ChangeLink(name, back) => self.restore_host_link(&name, back),
-            SharedUndo::DisableForwarding(name) => {
-                // Another bridge's ADD may have found forwarding on, and count on it.
-                let bridges = self.host.list_links(LinkKind::Bridge, None)?;
-                match bridges.iter().all(|bridge| bridge.name == self.bridge) {
-                    true => sysctl::write(name, "0"),
-                    false => Ok(()),
-                }
-            }
-        }
     }
 
     /// Forgets which index a link of the host had: it may have been removed and made anew.

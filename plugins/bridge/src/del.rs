@@ -7,7 +7,7 @@ use cni_common::sys::{Netlink, Netns};
 
 use crate::add::own_netns;
 use crate::rules::{Expected, Known, Rules};
-use crate::{ipam, names, resolv_conf};
+use crate::{ipam, lock, names, resolv_conf};
 
 /// Takes the attachment away: the interface first, then its traces, and only then the address.
 pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
@@ -24,6 +24,8 @@ pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
             Ok(netns) => netns,
         },
     };
+    // Held until all is removed. An ADD that still runs would go on making what this removes.
+    let _lock = lock::attachment(&request.attachment)?;
     failures.extend(remove_interface(request, netns).err());
     failures.extend(remove_resolv_conf(request).err());
     let expected = Expected::by_keys(&request.request);

@@ -1,7 +1,7 @@
 //! The `bridge` plugin: attaches a container to a bridge through a veth pair.
 //!
 //! - [`config`], [`names`], [`plan`], [`operation`]: pure
-//! - [`apply`], [`resolv_conf`]: effects, by `cni_common::sys`
+//! - [`apply`], [`resolv_conf`], [`lock`]: effects, by `cni_common::sys`
 //! - [`rules`], [`filter`]: the packet filter
 //! - [`add`], [`del`], [`check`], [`gc`]: one command each
 //! - [`filter`]: masquerading and anti-spoofing, for those commands to call
@@ -13,6 +13,7 @@ pub mod config;
 pub mod del;
 pub mod filter;
 pub mod gc;
+pub mod lock;
 pub mod names;
 pub mod operation;
 pub mod plan;

@@ -29,10 +29,19 @@ pub fn vlan_gateway(bridge: &IfName, vlan: VlanId) -> Result<(String, String)> {
     Ok((name, port))
 }
 
+/// The number of an attachment's lock: the digits of its host interface, 44 bits.
+pub fn lock_offset(attachment: &Attachment) -> i64 {
+    i64::from_str_radix(&digits(&attachment.to_string()), 16).unwrap_or_default()
+}
+
 fn hashed(text: &str) -> String {
+    format!("veth{}", digits(text))
+}
+
+fn digits(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("veth{}", digits.get(..DIGITS).unwrap_or_default())
+    digits.get(..DIGITS).unwrap_or_default().to_owned()
 }
 
 /// What an administrator reads on the host interface: `<network>/<container>/<ifname>`, and the
@@ -100,6 +109,7 @@ mod tests {
         assert_eq!(name, "veth6e5fcbeeefc");
         assert!(name.parse::<IfName>().is_ok());
         assert_ne!(host_interface(&attachment("c2")), name);
+        assert_eq!(lock_offset(&attachment("c1")), 0x6e5fcbeeefc);
     }
 
     #[test]

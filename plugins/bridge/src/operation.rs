@@ -212,8 +212,9 @@ pub enum Place {
 /// How a step that was done is undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// Remove the attachment's pair by its host end; everything on the other end goes with it.
-    RemovePair(String),
+    /// Remove the attachment's pair by its host end, if it still has this address: it is random, so
+    /// a pair of another ADD has another. Everything on the other end goes with it.
+    RemovePair(String, Mac),
     /// Set a value of the container's back.
     RestoreSysctl(String, String),
     /// Remove the resolv.conf, and what may be left of writing it.

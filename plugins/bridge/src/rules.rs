@@ -65,19 +65,16 @@ impl Rules {
     }
 }
 
-/// Which rules the configuration asks for.
-#[derive(Clone, Copy, Debug)]
+/// Which rules were asked for, so that a failure to look for them is one.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Expected {
-    masquerade: bool,
-    guard: bool,
+    /// Those of `ipMasq`.
+    pub masquerade: bool,
+    /// Those of `macspoofchk`.
+    pub guard: bool,
 }
 
 impl Expected {
-    /// As a checked configuration says.
-    pub fn by(config: &BridgeConfig) -> Self {
-        Self { masquerade: config.masquerade.is_some(), guard: config.mac_spoof_check }
-    }
-
     /// Whether it asks for any.
     pub fn any(self) -> bool {
         self.masquerade || self.guard

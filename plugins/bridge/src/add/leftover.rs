@@ -7,8 +7,11 @@ use cni_common::log;
 use cni_common::spec::CniResult;
 use cni_common::types::net::Link;
 
-use super::Attaching;
+use super::{Attaching, Lease};
 use crate::names;
+
+/// One that the killed ADD left, and one of its delegate that went on.
+const MAX_STALE_LEASES: usize = 2;
 
 /// Part of the IPAM's error when the container and interface hold an address already.
 const DUPLICATE: &str = "duplicate allocation is not allowed";
@@ -17,8 +20,8 @@ impl Attaching<'_> {
     /// Refuses an ADD whose interface name is taken, in the container or on the host, unless by an
     /// ADD of the same attachment that was killed: that one's pair is removed.
     ///
-    /// Comes before the IPAM plugin is asked, so that its DEL after a refusal never releases the
-    /// lease of a living attachment.
+    /// Comes before anything is made or asked for: a refused ADD has nothing to undo. The lock keeps
+    /// an ADD that still runs from being taken for one that was killed.
     pub(super) fn refuse_taken_interface(&mut self) -> Result<()> {
         let inside = self.machine.container.find_link(&self.ends.container)?;
         let on_host = self.machine.host.find_link(&self.ends.host)?;
@@ -39,6 +42,33 @@ impl Attaching<'_> {
             _ if inside.is_some() => Err(self.inside_is_taken()),
             _ => Ok(()),
         }
+    }
+
+    /// The IPAM's result. A lease that is there although the interface is not was left by an ADD that
+    /// was killed: it is released, and the IPAM plugin asked again.
+    ///
+    /// While the lock is held it can't be that of an ADD that runs. A delegate that has outlived its
+    /// killed plugin may come in between with its lease, once.
+    pub(super) fn result_past_stale_lease(
+        &mut self,
+        running: Running<'_>,
+        ipam: &Delegate,
+    ) -> Result<CniResult> {
+        let mut result = running.result();
+        for _ in 0..MAX_STALE_LEASES {
+            match &result {
+                Err(error) if is_duplicate(error) => {
+                    log::debug(|| format!("release what an ADD that was killed holds: {error}"));
+                    ipam.run("DEL")?;
+                    result = ipam.start_add()?.result();
+                }
+                _ => break,
+            }
+        }
+        if !result.as_ref().is_err_and(is_duplicate) {
+            self.lease = Lease::Allocated;
+        }
+        result
     }
 
     fn refuse_if_inside(&mut self) -> Result<()> {
@@ -62,19 +92,10 @@ impl Attaching<'_> {
     }
 }
 
-fn is_leftover(host: &Link) -> bool {
-    host.kind == "veth" && names::is_unfinished(&host.alias)
+fn is_duplicate(error: &Error) -> bool {
+    error.message().contains(DUPLICATE)
 }
 
-/// The IPAM's result; a lease that stands in its way although the interface does not was left by
-/// an ADD that was killed: it is released, and the IPAM asked once more.
-pub(super) fn result_past_stale_lease(running: Running<'_>, ipam: &Delegate) -> Result<CniResult> {
-    match running.result() {
-        Err(error) if error.message().contains(DUPLICATE) => {
-            log::debug(|| format!("release what an ADD that was killed holds: {error}"));
-            ipam.run("DEL")?;
-            ipam.start_add()?.result()
-        }
-        other => other,
-    }
+fn is_leftover(host: &Link) -> bool {
+    host.kind == "veth" && names::is_unfinished(&host.alias)
 }

@@ -22,6 +22,7 @@ mod input;
 mod ipv6;
 mod meanwhile;
 mod node;
+mod overlap;
 mod pool;
 mod port;
 mod refuse;

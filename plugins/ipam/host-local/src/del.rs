@@ -1,4 +1,6 @@
-//! DEL: the addresses of an attachment become free again.
+//! DEL and rollback: addresses of an attachment become free again.
+
+use std::net::IpAddr;
 
 use cni_common::types::Attachment;
 use cni_common::{Error, Result};
@@ -7,10 +9,24 @@ use crate::store::{Location, Pool};
 
 /// Frees what the attachment holds. Nothing held, or no pool at all, is done already.
 pub fn del(location: &Location, attachment: &Attachment) -> Result<()> {
+    release(location, attachment, |_ip| true)
+}
+
+/// Frees what an ADD has allocated whose result could not be printed: `addresses`, and no others
+/// that the attachment may hold.
+pub fn rollback(location: &Location, attachment: &Attachment, addresses: &[IpAddr]) -> Result<()> {
+    release(location, attachment, |ip| addresses.contains(&ip))
+}
+
+fn release(
+    location: &Location,
+    attachment: &Attachment,
+    is_wanted: impl Fn(IpAddr) -> bool,
+) -> Result<()> {
     let Some(mut pool) = Pool::open(location)? else { return Ok(()) };
     let (container, ifname) = (&attachment.container, &attachment.ifname);
-    let held = pool.held_by(container, ifname)?;
-    let failures = held.into_iter().filter_map(|ip| pool.release(ip, container, ifname).err());
+    let held = pool.held_by(container, ifname)?.into_iter().filter(|ip| is_wanted(*ip));
+    let failures = held.filter_map(|ip| pool.release(ip, container, ifname).err());
     let failures = failures.collect();
     pool.save();
     Error::join(failures).map_or(Ok(()), Err)

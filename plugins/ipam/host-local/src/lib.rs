@@ -22,6 +22,8 @@ pub mod store;
 pub mod usage;
 
 use cni_common::Result;
+use std::net::IpAddr;
+
 use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};
 use cni_common::spec::ValidAttachments;
 
@@ -39,8 +41,12 @@ impl Plugin for HostLocal {
         let config = Config::parse(&request.request.config, &request.request.args()?)?;
         let result = add::add(&config, &request.attachment)?;
         let attachment = request.attachment.clone();
-        let undo = move || del::del(&config.location, &attachment).err().into_iter().collect();
-        Ok(Added::new(result, undo))
+        let addresses: Vec<IpAddr> = result.ips.iter().map(|ip| ip.address.ip()).collect();
+        let rollback = move || {
+            let undone = del::rollback(&config.location, &attachment, &addresses);
+            undone.err().into_iter().collect()
+        };
+        Ok(Added::new(result, rollback))
     }
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {
