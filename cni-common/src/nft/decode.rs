@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use netlink_packet_core::{DefaultNla, Nla, NlasIterator, Parseable};
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainMessage, DataAttribute, GenAttribute, GenMessage, Hook as HookAttribute,
-    RuleAttribute, RuleMessage, SetAttribute, SetElementAttribute, SetMessage,
+    RuleAttribute, RuleMessage, SetAttribute, SetElementAttribute, SetMessage, TableAttribute,
+    TableMessage,
 };
 
 use super::encode::key_length;
@@ -22,6 +23,14 @@ const ELEMENTS: u16 = 3;
 pub(crate) fn generation(message: &GenMessage) -> Option<Generation> {
     message.attributes.iter().find_map(|attribute| match attribute {
         GenAttribute::Id(id) => Some(Generation(*id)),
+        _ => None,
+    })
+}
+
+/// How many objects a table holds.
+pub(crate) fn table_use(message: &TableMessage) -> Option<u32> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        TableAttribute::Use(count) => Some(*count),
         _ => None,
     })
 }

@@ -14,7 +14,7 @@ mod ruleset;
 mod statement;
 mod userdata;
 
-pub(crate) use decode::{chain, elements, generation, rule, set_name};
+pub(crate) use decode::{chain, elements, generation, rule, set_name, table_use};
 pub(crate) use encode::{encode, header, key_attribute, table_attribute};
 pub use ruleset::{
     BaseChain, ChainType, Element, Family, Hook, KeyType, Operation, Set, Table, Value,

@@ -4,6 +4,8 @@ use crate::Result;
 use crate::nft::{Element, Operation, Set, Table, Value};
 use crate::sys::nft::Nft;
 
+use super::table::{self, Unit};
+
 /// How many are deleted in one transaction. Each is looked for first, and any change that comes in
 /// between makes the kernel refuse the transaction: with few, that is seldom.
 const AT_ONCE: usize = 32;
@@ -31,6 +33,21 @@ impl ElementKey {
     }
 }
 
+/// Those elements that are there now and wanted.
+fn present(
+    nft: &mut Nft,
+    keys: &[ElementKey],
+    wanted: impl Fn(&Element) -> bool,
+) -> Result<Vec<ElementKey>> {
+    let mut present = Vec::new();
+    for key in keys {
+        if key.find(nft)?.is_some_and(|element| wanted(&element)) {
+            present.push(key.clone());
+        }
+    }
+    Ok(present)
+}
+
 /// The operations that delete those elements that are there now and wanted. To be called within
 /// [`Nft::change`].
 pub fn deletions(
@@ -38,18 +55,56 @@ pub fn deletions(
     keys: &[ElementKey],
     wanted: impl Fn(&Element) -> bool,
 ) -> Result<Vec<Operation>> {
-    let mut operations = Vec::new();
-    for key in keys {
-        if key.find(nft)?.is_some_and(|element| wanted(&element)) {
-            operations.push(key.deletion());
-        }
-    }
-    Ok(operations)
+    Ok(present(nft, keys, wanted)?.iter().map(ElementKey::deletion).collect())
 }
 
-/// Removes those that are there and wanted, some at a time.
-pub fn remove(nft: &mut Nft, keys: &[ElementKey], wanted: impl Fn(&Element) -> bool) -> Result<()> {
-    keys.chunks(AT_ONCE).try_for_each(|some| nft.change(|nft| deletions(nft, some, &wanted)))
+/// Removes those elements that are there and wanted, and with the last element of a unit the unit:
+/// in one transaction, but for a long list.
+///
+/// `wanted` is asked after the generation was read that the transaction depends on: what it looks
+/// at itself (whether a link is still there, for example) can't have been replaced together with
+/// the element before the element is deleted.
+pub fn remove(
+    nft: &mut Nft,
+    keys: &[ElementKey],
+    units: &[Unit],
+    wanted: impl Fn(&Element) -> bool,
+) -> Result<()> {
+    let (early, last) = keys.split_at(keys.len().saturating_sub(1) / AT_ONCE * AT_ONCE);
+    for some in early.chunks(AT_ONCE) {
+        nft.change(|nft| deletions(nft, some, &wanted))?;
+    }
+    let mut touched = Vec::new();
+    nft.change(|nft| {
+        let leaving = present(nft, last, &wanted)?;
+        let mut operations = table::unused(nft, units, &leaving)?;
+        touched = operations.iter().filter_map(partly_removed).collect();
+        let goes = |key: &ElementKey| operations.iter().any(|operation| covers(operation, key));
+        let (_, stay): (Vec<_>, Vec<_>) = leaving.iter().partition(|key| goes(key));
+        let deletions: Vec<_> = stay.into_iter().map(ElementKey::deletion).collect();
+        operations.splice(0..0, deletions);
+        Ok(operations)
+    })?;
+    // Seldom: something was counted that went with a chain, as a set that stands in a rule.
+    touched.dedup();
+    touched.into_iter().try_for_each(|table| table::remove_if_empty(nft, table))
+}
+
+/// The table, if the operation removes a unit's part and not the table.
+fn partly_removed(operation: &Operation) -> Option<Table> {
+    match operation {
+        Operation::DeleteChain(table, _) | Operation::DeleteSet(table, _) => Some(*table),
+        _ => None,
+    }
+}
+
+/// Whether the element goes with what the operation removes.
+fn covers(operation: &Operation, key: &ElementKey) -> bool {
+    match operation {
+        Operation::DeleteTable(table) => *table == key.table,
+        Operation::DeleteSet(table, set) => *table == key.table && *set == key.set.name,
+        _ => false,
+    }
 }
 
 /// The keys of the elements of a set that are wanted. `expected` says after how many to stop looking.

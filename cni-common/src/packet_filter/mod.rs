@@ -9,6 +9,8 @@
 //! finds and removes elements; [`Report`] tells what CHECK found.
 //!
 //! - [`owner`]: the comment that says whose something is. Pure.
+//! - [`table`]: the two tables, and removing what nothing is left in.
+//! - [`Registry`]: how many elements each attachment has.
 //! - [`element`]: elements by their keys, and deleting those that still belong to their owner.
 //! - [`iptables`], [`iptables_text`]: chains that iptables knows, in the reference's words.
 //! - `ensure`: one transaction that accepts what is there already.
@@ -21,8 +23,12 @@ pub mod iptables;
 pub mod iptables_text;
 pub mod owner;
 pub mod reference;
+mod registry;
 mod report;
+pub mod table;
 
 pub use element::ElementKey;
 pub use ensure::{Wanted, ensure};
+pub use registry::Registry;
 pub use report::Report;
+pub use table::Unit;

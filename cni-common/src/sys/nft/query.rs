@@ -72,6 +72,18 @@ impl Nft {
         Ok(!answer.with_context(|| format!("look for table {table}"))?.is_empty())
     }
 
+    /// How many chains, sets and other objects the table holds; `None` if it is not there.
+    pub fn table_use(&mut self, table: Table) -> Result<Option<u32>> {
+        let attributes = vec![nft::table_attribute(table)];
+        let message = Message::GetTable(TableMessage { attributes });
+        let answer = self.get(table.family, message);
+        let answer = answer.with_context(|| format!("look for table {table}"))?;
+        Ok(answer.iter().find_map(|message| match message {
+            Message::NewTable(message) => nft::table_use(message),
+            _ => None,
+        }))
+    }
+
     /// The element of this key. The set's other properties are not looked at.
     pub fn find_element(
         &mut self,
@@ -124,8 +136,8 @@ impl Nft {
         Ok(found)
     }
 
-    /// Whether the set has no element, or is not there: looks at its beginning only.
-    pub fn is_empty(&self, table: Table, set: &Set) -> Result<bool> {
+    /// The first few elements of the set: none if it has none, or is not there.
+    pub fn first_elements(&self, table: Table, set: &Set) -> Result<Vec<Element>> {
         let name = &set.name;
         let attributes = elements_of(table, name);
         let message = Message::GetSetElement(SetElementMessage { attributes });
@@ -134,7 +146,7 @@ impl Nft {
         let answer = Self::open()?.query(|socket| socket.dump_beginning(&message));
         let answer = answer.with_context(|| format!("look into set {table} {name}"))?;
         let answer = objects(answer.unwrap_or_default().into_iter());
-        Ok(read_elements(&answer, set).is_empty())
+        Ok(read_elements(&answer, set))
     }
 
     /// The names of the table's sets.

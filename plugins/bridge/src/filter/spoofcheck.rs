@@ -4,14 +4,15 @@
 
 mod plan;
 
-use cni_common::nft::{Element, Operation, Set, Value};
+use cni_common::nft::{Element, Set, Value};
+use cni_common::packet_filter::table::BRIDGE as TABLE;
 use cni_common::packet_filter::{self, ElementKey, Report, element, owner, reference};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::{Mac, NetworkName};
 use cni_common::{Context, Error, Result};
 
-use self::plan::{TABLE, chain, port_key, ports, rules, sender_key, senders, wanted};
+use self::plan::{chain, port_key, ports, rules, sender_key, senders, unit, wanted};
 use super::Subject;
 
 /// Guards the attachment's port, in one transaction. To be called before the port forwards.
@@ -26,9 +27,9 @@ pub fn ensure(subject: &Subject<'_>, mac: Mac) -> Result<()> {
 pub fn remove(subject: &Subject<'_>, mac: Option<Mac>) -> Result<()> {
     let mut nft = Nft::open()?;
     let comment = owner::comment(subject.attachment);
+    let own = |element: &Element| element.comment == comment;
     let ours = entries(&mut nft, subject, mac)
-        .and_then(|all| element::remove(&mut nft, &all, |element| element.comment == comment))
-        .and_then(|()| remove_if_unused(&mut nft))
+        .and_then(|all| element::remove(&mut nft, &all, &[unit()], own))
         .with_context(|| format!("unguard port {} of {}", subject.port, subject.attachment));
     let theirs = reference::remove_spoofcheck(&mut nft, subject.attachment);
     let errors = [ours, theirs].into_iter().filter_map(Result::err).collect();
@@ -55,11 +56,12 @@ pub fn gc(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
     let stale = |element: &Element| living.is_stale(&element.comment);
     let mut nft = Nft::open()?;
     let doing = || format!("sweep the guarded ports of network {network}");
+    let mut found = Vec::new();
     for set in [ports(), senders()] {
-        let found = element::search(&mut nft, (TABLE, &set), usize::MAX, stale);
-        element::remove(&mut nft, &found.with_context(doing)?, stale).with_context(doing)?;
+        let some = element::search(&mut nft, (TABLE, &set), usize::MAX, stale);
+        found.extend(some.with_context(doing)?);
     }
-    remove_if_unused(&mut nft)
+    element::remove(&mut nft, &found, &[unit()], stale).with_context(doing)
 }
 
 /// Where the attachment's elements are. Its sender is looked for if it is not the one that is said.
@@ -83,16 +85,4 @@ fn entries(nft: &mut Nft, subject: &Subject<'_>, mac: Option<Mac>) -> Result<Vec
 
 fn entry(set: Set, key: Vec<Value>) -> ElementKey {
     ElementKey { table: TABLE, set, key }
-}
-
-/// Takes the table away once no port is guarded.
-fn remove_if_unused(nft: &mut Nft) -> Result<()> {
-    nft.change(|nft| {
-        let mut empty = nft.has_table(TABLE)?;
-        for set in [ports(), senders()] {
-            empty = empty && nft.is_empty(TABLE, &set)?;
-        }
-        Ok(if empty { vec![Operation::DeleteTable(TABLE)] } else { Vec::new() })
-    })
-    .with_context(|| format!("take away the unused table {TABLE}"))
 }

@@ -14,5 +14,6 @@ mod leftovers;
 mod masquerade;
 mod masquerade_state;
 mod parallel;
+mod shared_table;
 mod spoofcheck;
 mod world;

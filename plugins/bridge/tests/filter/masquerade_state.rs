@@ -91,7 +91,7 @@ fn del_is_content_after_parts_were_taken_away_by_hand() {
         "nft flush chain inet causeway masq/net/10.88.0.0/16",
         "nft delete chain inet causeway masq/net/10.88.0.0/16",
         "nft flush set inet causeway masq/net/10.88.0.0/16",
-        "nft flush map inet causeway attachments",
+        "nft flush map inet causeway masq/attachments",
         "nft delete element inet causeway masq/net/10.88.0.0/16 { 10.88.0.5 }",
     ] {
         let host = Host::new();
@@ -108,7 +108,7 @@ fn the_next_del_takes_what_a_killed_one_left_unused() {
     let host = Host::new();
     add(&Owner::of(5), &TWO);
     for set in [
-        "map inet causeway attachments",
+        "map inet causeway masq/attachments",
         "set inet causeway masq/net/10.88.0.0/16",
         "set inet causeway masq/net/fd88--/64",
     ] {
@@ -201,8 +201,8 @@ fn check_names_what_is_missing_or_altered() {
             "element 10.88.0.5 of set inet causeway masq/net/10.88.0.0/16: missing",
         ),
         (
-            "nft flush map inet causeway attachments",
-            "element \"veth00000000005\" of set inet causeway attachments: missing",
+            "nft flush map inet causeway masq/attachments",
+            "element \"veth00000000005\" of set inet causeway masq/attachments: missing",
         ),
     ] {
         let host = Host::new();

@@ -8,19 +8,15 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cni_common::nft::{
-    BaseChain, ChainType, Element, Family, Field, Hook, KeyType, Operation, Presence, Rule, Set,
-    Statement, Table, Value,
+    BaseChain, ChainType, Element, Field, Hook, KeyType, Operation, Presence, Rule, Set, Statement,
+    Value,
 };
-use cni_common::packet_filter::{Wanted, owner};
+use cni_common::packet_filter::table::{self, INET as TABLE};
+use cni_common::packet_filter::{Registry, Unit, Wanted, owner};
 use cni_common::types::NetworkName;
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
 use crate::filter::Subject;
-
-/// Where all of it is.
-pub(super) const TABLE: Table = Table { family: Family::Inet, name: "causeway" };
-const TABLE_COMMENT: &str =
-    "Causeway CNI plugins: masquerading; comments: network/container/interface";
 
 /// `NF_IP_PRI_NAT_SRC`, which `nft` prints as `srcnat`.
 const PRIORITY: i32 = 100;
@@ -104,6 +100,11 @@ impl Place {
         Rule { statements, comment: String::new() }
     }
 
+    /// What is removed with its last address.
+    pub(super) fn unit(&self) -> Unit {
+        Unit { table: TABLE, chains: vec![self.name()], sets: vec![self.set()] }
+    }
+
     /// What makes it, or puts back what is missing of it.
     fn base(&self) -> [Operation; 4] {
         let name = self.name();
@@ -116,38 +117,41 @@ impl Place {
     }
 }
 
-/// The map that says how many addresses each attachment has here, by host interface: a DEL that
-/// knows no addresses, or not all, need not look through everybody's to find that out.
-pub(super) fn attachments() -> Set {
-    Set {
-        name: "attachments".to_owned(),
-        key: vec![KeyType::Ifname],
-        data: Some(KeyType::Mark),
-        comment: "host interface of a masqueraded container : how many addresses it has".to_owned(),
-    }
+const ATTACHMENTS_COMMENT: &str =
+    "host interface of a masqueraded container : how many addresses it has";
+
+/// How many addresses each attachment has here.
+pub(super) fn attachments() -> Registry {
+    Registry::new(TABLE, "masq/attachments", ATTACHMENTS_COMMENT)
 }
 
-/// The key of an attachment in [`attachments`].
-pub(super) fn attachment_key(subject: &Subject<'_>) -> Vec<Value> {
-    vec![Value::Name(subject.port.to_owned())]
+/// The same map as it was called when no other plugin had one in the table. Containers that run may
+/// have entries in it; no new ones are made.
+pub(super) fn former_attachments() -> Registry {
+    Registry::new(TABLE, "attachments", ATTACHMENTS_COMMENT)
+}
+
+/// What is removed with the last attachment.
+pub(super) fn registries() -> [Unit; 2] {
+    [attachments(), former_attachments()].map(|registry| Unit {
+        table: TABLE,
+        chains: Vec::new(),
+        sets: vec![registry.set().clone()],
+    })
 }
 
 /// All that is to be there for the attachment.
 pub(super) fn wanted(subject: &Subject<'_>, addresses: &[IpNetwork]) -> Wanted {
     let network = &subject.attachment.network;
     let comment = owner::comment(subject.attachment);
-    let mut base = vec![
-        Operation::AddTable(TABLE, TABLE_COMMENT.to_owned()),
-        Operation::AddSet(TABLE, attachments()),
-    ];
+    let mut base = vec![table::add_inet(), Operation::AddSet(TABLE, attachments().set().clone())];
     let places: BTreeSet<Place> = addresses.iter().map(|one| Place::of(network, one)).collect();
     base.extend(places.iter().flat_map(Place::base));
 
     let unique: BTreeSet<&IpNetwork> = addresses.iter().collect();
-    let count = Value::Mark(u32::try_from(unique.len()).unwrap_or(u32::MAX));
-    let key = attachment_key(subject);
-    let mut elements =
-        vec![(TABLE, attachments(), Element { key, data: Some(count), comment: comment.clone() })];
+    let registry = attachments();
+    let registration = registry.element(subject.port, unique.len(), &comment);
+    let mut elements = vec![(TABLE, registry.set().clone(), registration)];
     elements.extend(unique.into_iter().map(|address| {
         let key = vec![Value::Ip(address.ip())];
         let element = Element { key, data: None, comment: comment.clone() };
@@ -198,7 +202,7 @@ mod tests {
             let place = Place::of(&network, &address.parse().unwrap());
             assert_eq!(Place::named(&network, &place.name()), Some(place));
         }
-        for other in ["masq/podman2/10.88.0.0/16", "masq/podman/10.88.0.1/16", "attachments"] {
+        for other in ["masq/podman2/10.88.0.0/16", "masq/podman/10.88.0.1/16", "masq/attachments"] {
             assert_eq!(Place::named(&network, other), None, "{other}");
         }
     }

@@ -4,18 +4,14 @@
 //! of two rules for all of them.
 
 use cni_common::nft::{
-    BaseChain, ChainType, Element, Family, Field, Hook, KeyType, Operation, Presence, Rule, Set,
-    Statement, Table, Value,
+    BaseChain, ChainType, Element, Field, Hook, KeyType, Operation, Presence, Rule, Set, Statement,
+    Value,
 };
-use cni_common::packet_filter::{Wanted, owner};
+use cni_common::packet_filter::table::{self, BRIDGE as TABLE};
+use cni_common::packet_filter::{Unit, Wanted, owner};
 use cni_common::types::Mac;
 
 use crate::filter::Subject;
-
-/// Where all of it is.
-pub(super) const TABLE: Table = Table { family: Family::Bridge, name: "causeway" };
-const TABLE_COMMENT: &str =
-    "Causeway CNI plugins: macspoofchk; comments: network/container/interface";
 
 /// `NF_BR_PRI_NAT_DST_BRIDGED`: before any chain that others usually have there.
 const PRIORITY: i32 = -300;
@@ -68,6 +64,11 @@ pub(super) fn rules() -> [Rule; 2] {
     ]
 }
 
+/// What is removed with the last guarded port.
+pub(super) fn unit() -> Unit {
+    Unit { table: TABLE, chains: vec![chain().name], sets: vec![ports(), senders()] }
+}
+
 /// The elements of a port.
 pub(super) fn port_key(subject: &Subject<'_>) -> Vec<Value> {
     vec![Value::Name(subject.port.to_owned())]
@@ -83,7 +84,7 @@ pub(super) fn wanted(subject: &Subject<'_>, mac: Mac) -> Wanted {
     let comment = owner::comment(subject.attachment);
     let name = chain().name;
     let mut base = vec![
-        Operation::AddTable(TABLE, TABLE_COMMENT.to_owned()),
+        table::add_bridge(),
         Operation::AddSet(TABLE, ports()),
         Operation::AddSet(TABLE, senders()),
         Operation::AddChain(TABLE, chain()),
