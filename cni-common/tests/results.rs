@@ -130,7 +130,10 @@ fn what_callers_send_besides_is_read() {
 fn a_result_that_says_no_address_where_one_belongs_is_refused_by_its_path() {
     for (text, message) in [
         (r#"{"ips":[{}]}"#, "ips[0].address: missing"),
-        (r#"{"ips":[{"address":"10.0.0.2"}]}"#, "ips[0].address: not valid, got \"10.0.0.2\""),
+        (
+            r#"{"ips":[{"address":"10.0.0.2"}]}"#,
+            "ips[0].address: the prefix length is missing, as in \"10.0.0.2/24\", got \"10.0.0.2\"",
+        ),
         (
             r#"{"ips":[{"address":"10.0.0.2/24","gateway":"x"}]}"#,
             "ips[0].gateway: not valid, got \"x\"",

@@ -136,15 +136,15 @@ impl Command {
         Err(Error::new(Code::InvalidEnvironment, message))
     }
 
-    /// Fails with code 1 when `version` does not have the command.
+    /// Fails with code 1 when `version` does not have the command. Callers compare the whole error
+    /// with the reference's, which has no details.
     pub(super) fn refuse_below(self, version: Version) -> Result<()> {
         match self.row().find(|row| version < row.since) {
             None => Ok(()),
             Some(row) => Err(Error::new(
                 Code::IncompatibleVersion,
                 format!("config version does not allow {}", row.word),
-            )
-            .with_details(format!("cniVersion is {version}, {} needs {}", row.word, row.since))),
+            )),
         }
     }
 }

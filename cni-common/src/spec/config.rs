@@ -6,6 +6,9 @@ use super::version::Version;
 use crate::error::{Code, Error, Result};
 use crate::types::NetworkName;
 
+/// Keys of every plugin that are not far from "name".
+const KNOWN_KEYS: [&str; 3] = ["type", "ipam", "args"];
+
 /// A configuration as it came on stdin: the common keys checked, the plugin's own in [`Self::keys`].
 #[derive(Clone, Debug)]
 pub struct NetworkConfig<'a> {
@@ -20,7 +23,11 @@ pub struct NetworkConfig<'a> {
 impl<'a> NetworkConfig<'a> {
     /// Checks the common keys. `supported` are the versions that the plugin speaks.
     pub fn parse(keys: Object<'a>, supported: &[Version]) -> Result<Self> {
-        let name = keys.string("name")?.unwrap_or_default().parse()?;
+        let name = keys.string("name")?.unwrap_or_default();
+        let name = name.parse::<NetworkName>().map_err(|error| {
+            let misspelt = keys.misspelt("name", &KNOWN_KEYS).filter(|_| name.is_empty());
+            misspelt.map_or(error.clone(), |details| error.with_details(details))
+        })?;
         let version = version(&keys, supported)?;
         Ok(Self { version, name, keys })
     }

@@ -5,15 +5,19 @@
 //! for, so an unknown key costs nothing and breaks nothing. Every error names the key's path and
 //! shows the value. Nothing here knows what a key means.
 
+mod near;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
+use ipnetwork::IpNetwork;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Code, Error, Result};
+use crate::types::{parse_cidr, parse_ip};
 
 /// More keys than any configuration has; what has more is not one.
 const MOST_KEYS: usize = 4096;
@@ -51,9 +55,26 @@ impl<'a> Object<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// The error for a key that must be there (code 7).
-    pub fn missing(&self, key: &str) -> Error {
-        Error::new(Code::InvalidConfig, format!("{}: missing", self.path_of(key)))
+    /// The error for a key that must be there (code 7). Its details name a key that is not among
+    /// `known` and may be this one misspelt.
+    pub fn missing(&self, key: &str, known: &[&str]) -> Error {
+        let error = Error::new(Code::InvalidConfig, format!("{}: missing", self.path_of(key)));
+        match self.misspelt(key, known) {
+            Some(details) => error.with_details(details),
+            None => error,
+        }
+    }
+
+    /// What to tell about a key that is there, is not among `known`, and looks like `key`.
+    pub fn misspelt(&self, key: &str, known: &[&str]) -> Option<String> {
+        let is_known = |name: &str| known.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let unknown = self
+            .fields
+            .iter()
+            .map(|(name, _)| name.as_ref())
+            .filter(|name| !is_known(name) && !name.eq_ignore_ascii_case(key));
+        let found = near::nearest(key, unknown)?;
+        Some(format!("{:?} is no known key: is {key:?} meant?", self.path_of(found)))
     }
 
     /// Whether `key` is there with a value other than `null`.
@@ -192,6 +213,18 @@ impl<'a> Value<'a> {
         let base: Rc<str> = self.path().into();
         let element = |(index, raw)| Value { base: Rc::clone(&base), index: Some(index), raw };
         Ok(items.into_iter().enumerate().map(element).collect())
+    }
+
+    /// The value as an address with a prefix length.
+    pub fn cidr(&self) -> Result<IpNetwork> {
+        let text = self.string()?;
+        parse_cidr(&text).ok_or_else(|| match parse_ip(&text) {
+            Some(ip) => {
+                let example = if ip.is_ipv4() { 24 } else { 64 };
+                self.invalid(format_args!("the prefix length is missing, as in \"{ip}/{example}\""))
+            }
+            None => self.invalid("not valid"),
+        })
     }
 
     /// The value as a string read by `read`; what `read` refuses is error 7 with key and value.

@@ -3,7 +3,7 @@
 //! - [`config`], [`names`], [`plan`], [`operation`]: pure
 //! - [`apply`], [`resolv_conf`], [`lock`]: effects, by `cni_common::sys`
 //! - [`rules`], [`filter`]: the packet filter
-//! - [`add`], [`del`], [`check`], [`gc`]: one command each
+//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: one command each
 //! - [`filter`]: masquerading and anti-spoofing, for those commands to call
 
 pub mod add;
@@ -19,6 +19,7 @@ pub mod operation;
 pub mod plan;
 pub mod resolv_conf;
 pub mod rules;
+pub mod status;
 
 mod dns;
 mod ipam;
@@ -52,6 +53,6 @@ impl Plugin for Bridge {
     }
 
     fn status(&self, request: &Request<'_>) -> Result<()> {
-        ipam::run(request, "STATUS")
+        status::status(request)
     }
 }

@@ -4,7 +4,8 @@ use super::{CniResult, Dns, Interface, Ip, Route};
 use crate::error::Result;
 use crate::spec::json::{Object, Value};
 use crate::spec::version::Version;
-use crate::types::{parse_cidr, parse_ip};
+use crate::types::parse_ip;
+use ipnetwork::IpNetwork;
 
 impl CniResult {
     /// Reads `object` as a result of `version`. Its own `cniVersion`, if any, is not looked at.
@@ -64,7 +65,7 @@ fn parse_interface(object: &Object<'_>) -> Result<Interface> {
 fn parse_ip_config(object: &Object<'_>) -> Result<Ip> {
     Ok(Ip {
         interface: object.integer("interface")?,
-        address: required(object, "address", parse_cidr)?,
+        address: cidr(object, ("address", &["interface", "gateway", "version"]))?,
         gateway: address(object, "gateway")?,
     })
 }
@@ -73,7 +74,7 @@ impl Route {
     /// Reads one element of `routes`, in a result or in an IPAM configuration.
     pub fn parse(object: &Object<'_>) -> Result<Self> {
         Ok(Self {
-            dst: required(object, "dst", parse_cidr)?,
+            dst: cidr(object, ("dst", &["gw", "mtu", "advmss", "priority", "table", "scope"]))?,
             gw: address(object, "gw")?,
             mtu: object.integer("mtu")?,
             advmss: object.integer("advmss")?,
@@ -91,8 +92,9 @@ fn address(object: &Object<'_>, key: &str) -> Result<Option<std::net::IpAddr>> {
     }
 }
 
-fn required<T>(object: &Object<'_>, key: &str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
-    object.parsed(key, read)?.ok_or_else(|| object.missing(key))
+/// The address with prefix length at a key that must be there, beside which others are known.
+fn cidr(object: &Object<'_>, (key, others): (&str, &[&str])) -> Result<IpNetwork> {
+    object.value(key).ok_or_else(|| object.missing(key, others))?.cidr()
 }
 
 fn parse_0_2_0(object: &Object<'_>) -> Result<CniResult> {
@@ -101,7 +103,7 @@ fn parse_0_2_0(object: &Object<'_>) -> Result<CniResult> {
         let Some(family) = object.object(key)? else { continue };
         result.ips.push(Ip {
             interface: None,
-            address: required(&family, "ip", parse_cidr)?,
+            address: cidr(&family, ("ip", &["gateway", "routes"]))?,
             gateway: address(&family, "gateway")?,
         });
         result.routes.extend(map(&family, "routes", Route::parse)?);

@@ -85,6 +85,22 @@ fn an_error_of_the_ipam_plugin_is_handed_on() {
 }
 
 #[test]
+fn status_fails_where_every_add_would() {
+    let node = Node::giving(&[]);
+    node.host.run(["ip", "link", "add", "br0", "type", "veth", "peer", "br1"]);
+    let message = call(&node, "STATUS").config(keys()).run().expect_error(50);
+    assert_eq!(message, "\"br0\" already exists but is not a bridge");
+    node.host.run(["ip", "link", "del", "br0"]);
+    let faulty = with(&keys(), &json!({"hairpinMode": true, "promiscMode": true}));
+    let message = call(&node, "STATUS").config(faulty).run().expect_error(7);
+    assert_says(&message, &["hairpin mode and promiscuous mode"]);
+    let long = with(&keys(), &json!({"bridge": "a-long-bridge", "vlan": 100}));
+    assert_says(&call(&node, "STATUS").config(long).run().expect_error(7), &["a-long-bridge.100"]);
+    assert!(node.calls().is_empty());
+    call(&node, "STATUS").config(keys()).run().expect_silent_success();
+}
+
+#[test]
 fn status_asks_the_ipam_plugin_if_there_is_one() {
     let node = Node::giving(&[]);
     call(&node, "STATUS").config(keys()).run().expect_silent_success();

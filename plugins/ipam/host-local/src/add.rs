@@ -38,7 +38,8 @@ pub fn add(config: &Config, attachment: &Attachment) -> Result<CniResult> {
     Ok(CniResult { interfaces: Vec::new(), ips, routes: config.routes.clone(), dns })
 }
 
-fn read_dns(config: &Config) -> Result<Dns> {
+/// The DNS that `resolvConf` names.
+pub fn read_dns(config: &Config) -> Result<Dns> {
     let Some(path) = &config.resolv_conf else { return Ok(Dns::default()) };
     let text = file::read_text(path, MAX_RESOLV_CONF).context("ipam.resolvConf")?;
     Ok(resolv::parse(&text))
@@ -130,6 +131,7 @@ impl Allocation<'_> {
         if let Some(ip) = self.previous(index, set)? {
             return Ok(ip);
         }
+        allocate::refuse_empty(set, Code::InvalidConfig)?;
         let spans = allocate::order(set, self.pool.last_reserved(index));
         if let Some(ip) = self.reserve_first(&spans)? {
             return Ok(ip);

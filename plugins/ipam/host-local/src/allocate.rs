@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use cni_common::{Code, Error, Result};
+
 use crate::address::{Span, Spans, number_of};
 use crate::range::{Range, RangeSet};
 
@@ -40,6 +42,22 @@ pub fn after(spans: &[Span], ip: IpAddr) -> Vec<Span> {
     let rest = left.next().filter(|span| span.last > at);
     let rest = rest.map(|span| Span { first: at + 1, last: span.last });
     rest.into_iter().chain(left.copied()).collect()
+}
+
+/// The error for a set of which nothing may be allocated, whatever is held.
+pub fn refuse_empty(set: &RangeSet, code: Code) -> Result<()> {
+    if set.ranges().iter().any(|range| !allocatable(range).is_empty()) {
+        return Ok(());
+    }
+    let gateways: Vec<String> =
+        set.ranges().iter().map(|range| range.gateway.to_string()).collect();
+    let details = format!(
+        "its only addresses are the gateway ({}) and excluded ones: give it a larger range, or \
+         another gateway",
+        gateways.join(", ")
+    );
+    let message = format!("no IP addresses available in range set: {set}");
+    Err(Error::new(code, message).with_details(details))
 }
 
 /// Whether `ip` is one of the addresses that may be allocated of `set`.

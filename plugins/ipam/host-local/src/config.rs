@@ -25,6 +25,12 @@ const DATA_DIR: &str = "/var/lib/cni/networks";
 /// keeps them all on one page.
 const MAX_SETS: usize = 100;
 
+/// The keys of a range.
+const RANGE_KEYS: [&str; 5] = ["subnet", "rangeStart", "rangeEnd", "gateway", "exclude"];
+/// The keys of `ipam` besides.
+const KEYS: [&str; 8] =
+    ["type", "ranges", "routes", "dataDir", "resolvConf", "exclude", "cooldownSeconds", "stickyBy"];
+
 /// What ADD goes by.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -98,10 +104,13 @@ pub fn refuse_release_for_version(config: &NetworkConfig<'_>) -> Result<()> {
 }
 
 fn ipam<'a>(config: &NetworkConfig<'a>) -> Result<Object<'a>> {
-    config
-        .keys
-        .object("ipam")?
-        .ok_or_else(|| Error::new(Code::InvalidConfig, "IPAM config missing 'ipam' key"))
+    config.keys.object("ipam")?.ok_or_else(|| {
+        let error = Error::new(Code::InvalidConfig, "IPAM config missing 'ipam' key");
+        match config.keys.misspelt("ipam", &["name", "args", "type"]) {
+            Some(details) => error.with_details(details),
+            None => error,
+        }
+    })
 }
 
 /// Below 0.3.0 a result has one address per family.
@@ -129,7 +138,11 @@ fn sets(config: &NetworkConfig<'_>, ipam: &Object<'_>) -> Result<Vec<RangeSet>> 
     }
     sets.extend(specs(&ipam.list("ranges")?)?);
     if sets.is_empty() {
-        return Err(Error::new(Code::InvalidConfig, "no IP ranges specified"));
+        let misspelt = ["ranges", "subnet"].iter().find_map(|key| ipam.misspelt(key, &KEYS));
+        let needed = "\"ipam\" needs \"ranges\" or \"subnet\"";
+        let details = misspelt.map_or(needed.to_owned(), |known| format!("{needed}; {known}"));
+        let error = Error::new(Code::InvalidConfig, "no IP ranges specified");
+        return Err(error.with_details(details));
     }
     if sets.len() > MAX_SETS {
         let message = format!("{} range sets, which is more than {MAX_SETS}", sets.len());
@@ -151,7 +164,10 @@ fn specs(sets: &[Value<'_>]) -> Result<Vec<Vec<RangeSpec>>> {
 
 fn range_spec(object: &Object<'_>) -> Result<RangeSpec> {
     Ok(RangeSpec {
-        subnet: object.parsed("subnet", parse_cidr)?.ok_or_else(|| object.missing("subnet"))?,
+        subnet: object
+            .value("subnet")
+            .ok_or_else(|| object.missing("subnet", &RANGE_KEYS))?
+            .cidr()?,
         start: address(object, "rangeStart")?,
         end: address(object, "rangeEnd")?,
         gateway: address(object, "gateway")?,

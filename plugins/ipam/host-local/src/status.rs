@@ -1,34 +1,19 @@
-//! STATUS: whether an ADD can work. Nothing is changed.
+//! STATUS: whether an ADD could work. It fails only where something is wrong that makes every ADD
+//! fail. A full pool is none of that: its containers live, and STATUS failing would take the node
+//! out of service. Waits for no lock, writes nothing, and does not read the leases.
 
-use cni_common::{Code, Error, Result};
+use cni_common::{Code, Context, Result};
 
-use crate::allocate;
 use crate::config::Config;
 use crate::store::Pool;
-use crate::usage::Usage;
+use crate::{add, allocate};
 
-/// Fails with code 50 when an ADD would find a set that is full; the details tell of every set.
+/// Fails with code 50 where every ADD would fail.
 pub fn status(config: &Config) -> Result<()> {
-    let Some(mut pool) = Pool::open(&config.location)? else { return Ok(()) };
-    let mut full = Vec::new();
     for (index, set) in config.sets.iter().enumerate() {
-        if pool.first_free(&allocate::order(set, None))?.is_none() {
-            let usage = Usage::of(&mut pool, set)?;
-            if usage.reclaimable == 0 {
-                full.push(format!("range set {index} ({set}): {}", usage.advice(pool.path())));
-            }
-        }
+        allocate::refuse_empty(set, Code::NotAvailable)
+            .with_context(|| format!("failed to allocate for range {index}"))?;
     }
-    let mut usages = Vec::new();
-    if !full.is_empty() {
-        for (index, set) in config.sets.iter().enumerate() {
-            usages.push(format!("range set {index}: {}", Usage::of(&mut pool, set)?));
-        }
-    }
-    pool.save();
-    if full.is_empty() {
-        return Ok(());
-    }
-    let message = format!("no IP addresses available in {}", full.join("; "));
-    Err(Error::new(Code::NotAvailable, message).with_details(usages.join("; ")))
+    add::read_dns(config).map_err(|error| error.with_code(Code::NotAvailable))?;
+    Pool::refuse_unwritable(&config.location)
 }

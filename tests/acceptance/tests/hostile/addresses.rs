@@ -26,7 +26,7 @@ fn subnets_at_every_edge() {
         ("10.1.0.0/4294967304", "not valid"),
         ("10.1.0.0/24/24", "not valid"),
         ("10.1.0.0/255.255.255.0", "not valid"),
-        ("10.1.0.0", "not valid"),
+        ("10.1.0.0", "the prefix length is missing"),
         ("10.1.0.0/", "not valid"),
         ("/24", "not valid"),
         ("010.1.0.0/24", "not valid"),

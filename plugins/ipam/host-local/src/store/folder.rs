@@ -23,6 +23,7 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use super::lease::Holder;
 use super::open::openat;
 use super::origin;
+use super::probe;
 use super::stamp::Mtime;
 
 /// How long a call waits for the pool: well below every caller's own deadline (2 minutes and more).
@@ -84,11 +85,15 @@ impl Folder {
             if let Some(folder) = Self::open(path)? {
                 return Ok(folder);
             }
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(path)
-                .map_err(|error| Error::io("create pool folder", path, &error))?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(
+                |error| {
+                    let failed = Error::io("create pool folder", path, &error);
+                    match probe::dangling_link(path) {
+                        Some(link) => failed.with_details(link),
+                        None => failed,
+                    }
+                },
+            )?;
         }
         Err(failed("create pool folder", path, Errno::ENOENT))
     }

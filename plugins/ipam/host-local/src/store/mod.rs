@@ -14,6 +14,7 @@ mod lease;
 mod open;
 mod origin;
 mod parallel;
+mod probe;
 mod query;
 mod stamp;
 mod table;
@@ -77,6 +78,11 @@ impl Pool {
     /// The pool at `location`; `None` if there is no such folder. Waits for its lock.
     pub fn open(location: &Location) -> Result<Option<Self>> {
         Folder::open(&location.folder())?.map(|folder| Self::of(folder, location)).transpose()
+    }
+
+    /// Fails if no lease could be written in the pool now. Waits for no lock and changes nothing.
+    pub fn refuse_unwritable(location: &Location) -> Result<()> {
+        probe::refuse_unwritable(&location.folder())
     }
 
     /// The same, making the folder if there is none.
