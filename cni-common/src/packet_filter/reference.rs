@@ -1,19 +1,22 @@
 //! What the reference plugin put into nf_tables for an attachment that it made: found by the names
 //! and comments it gave, taken away by our DEL and GC. Its iptables rules are ours too, by name.
 //!
-//! Looking costs one question each when there is nothing.
+//! Looking costs one query each when there is nothing. A look that fails is logged and nothing more:
+//! whoever never had a container of the reference must not have a DEL fail for it.
 
 use crate::nft::{Family, FoundRule, Operation, Table};
 use crate::spec::ValidAttachments;
 use crate::sys::nft::Nft;
 use crate::types::{Attachment, NetworkName};
-use crate::{Context, Result};
+use crate::{Context, Result, log};
 use sha2::{Digest, Sha512};
 
 const MASQUERADE: Table = Table { family: Family::Inet, name: "cni_plugins_masquerade" };
 const MASQUERADE_CHAIN: &str = "masq_checks";
 const SPOOFCHECK: Table = Table { family: Family::Bridge, name: "nat" };
 const SPOOFCHECK_CHAIN: &str = "PREROUTING";
+/// The longest name of a chain: `NFT_NAME_MAXLEN` of linux/netfilter/nf_tables.h, less its NUL.
+const LONGEST_NAME: usize = 255;
 /// Digits of the hashes in its comments.
 const DIGITS: usize = 16;
 
@@ -46,33 +49,47 @@ pub fn sweep_masquerading(
 pub fn remove_spoofcheck(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
     let chain = format!("cni-br-iface-{}-{}", attachment.container, attachment.ifname);
     let chains = [chain.clone(), format!("{chain}-mac")];
-    nft.change_unmistakable(|nft| {
-        let mut operations = Vec::new();
-        for name in &chains {
-            if nft.find_chain(SPOOFCHECK, name)?.is_some() {
-                operations.push(Operation::DeleteChain(SPOOFCHECK, name.clone()));
-            }
+    // What can't have such a name is not there, and the kernel refuses to look for it.
+    let chains: Vec<String> =
+        chains.into_iter().filter(|name| name.len() <= LONGEST_NAME).collect();
+    nft.change_unmistakable(|nft| Ok(found(spoofcheck_removal(nft, &chains))))
+        .with_context(|| format!("take away the reference plugin's MAC check of {attachment}"))
+}
+
+fn spoofcheck_removal(nft: &mut Nft, chains: &[String]) -> Result<Vec<Operation>> {
+    let mut operations = Vec::new();
+    for name in chains {
+        if nft.find_chain(SPOOFCHECK, name)?.is_some() {
+            operations.push(Operation::DeleteChain(SPOOFCHECK, name.clone()));
         }
-        if operations.is_empty() {
-            return Ok(operations);
-        }
-        let rules = nft.list_rules(SPOOFCHECK, SPOOFCHECK_CHAIN)?;
-        let jumps = rules.iter().filter(|rule| rule.target().as_ref() == Some(&chain));
-        let jumps = jumps.map(|rule| {
-            Operation::DeleteRule(SPOOFCHECK, SPOOFCHECK_CHAIN.to_owned(), rule.handle)
-        });
-        Ok(jumps.chain(operations).collect())
-    })
-    .with_context(|| format!("take away the reference plugin's MAC check of {attachment}"))
+    }
+    if operations.is_empty() {
+        return Ok(operations);
+    }
+    let rules = nft.list_rules(SPOOFCHECK, SPOOFCHECK_CHAIN)?;
+    let leads_there = |rule: &&FoundRule| rule.target().as_ref() == chains.first();
+    let jumps = rules
+        .iter()
+        .filter(leads_there)
+        .map(|rule| Operation::DeleteRule(SPOOFCHECK, SPOOFCHECK_CHAIN.to_owned(), rule.handle));
+    Ok(jumps.chain(operations).collect())
 }
 
 fn remove_rules(nft: &mut Nft, wanted: impl Fn(&FoundRule) -> bool) -> Result<()> {
     nft.change_unmistakable(|nft| {
-        let rules = nft.list_rules(MASQUERADE, MASQUERADE_CHAIN)?;
+        let rules = found(nft.list_rules(MASQUERADE, MASQUERADE_CHAIN));
         let delete = |rule: &FoundRule| {
             Operation::DeleteRule(MASQUERADE, MASQUERADE_CHAIN.to_owned(), rule.handle)
         };
         Ok(rules.iter().filter(|rule| wanted(rule)).map(delete).collect())
+    })
+}
+
+/// What a look found; nothing if it failed.
+fn found<T: Default>(look: Result<T>) -> T {
+    look.unwrap_or_else(|error| {
+        log::debug(|| format!("look for rules of the reference plugin: {error}"));
+        T::default()
     })
 }
 

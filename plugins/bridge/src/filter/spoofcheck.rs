@@ -76,7 +76,9 @@ fn entries(nft: &mut Nft, subject: &Subject<'_>, mac: Option<Mac>) -> Result<Vec
             found.push(sender);
         }
     }
-    if found.is_empty() && port.find(nft)?.is_some_and(|element| own(&element)) {
+    // Whatever became of the port's element: a sender that stays would be allowed at the next port
+    // of this name.
+    if found.is_empty() {
         found.extend(element::search(nft, (TABLE, &senders()), 1, own)?);
     }
     found.push(port);

@@ -132,6 +132,35 @@ fn del_with_or_without_the_address_leaves_nothing() {
 }
 
 #[test]
+fn del_takes_the_sender_when_somebody_flushed_the_guarded_ports() {
+    let world = World::new();
+    for known in [None, Some("02:00:00:00:00:77".parse().unwrap())] {
+        guard(5);
+        guard(6);
+        run(&world.host, "nft flush set bridge causeway guarded");
+        spoofcheck::remove(&Owner::of(5).subject(), known).unwrap();
+        let text = ruleset(&world.host);
+        assert!(!text.contains(&mac(5)) && text.contains(&mac(6)), "{known:?}: {text}");
+        spoofcheck::remove(&Owner::of(6).subject(), known).unwrap();
+        assert_eq!(ruleset(&world.host), "");
+    }
+}
+
+/// The reference's chains would have names that the kernel refuses even to look for.
+#[test]
+fn del_works_for_container_ids_of_any_length() {
+    let world = World::new();
+    for length in [233, 234, 242, 243, 1000] {
+        let owner = Owner::new("net", &"c".repeat(length), "veth5");
+        spoofcheck::ensure(&owner.subject(), mac(5).parse().unwrap()).unwrap();
+        for known in [None, Some(mac(5).parse().unwrap())] {
+            spoofcheck::remove(&owner.subject(), known).unwrap();
+            assert_eq!(ruleset(&world.host), "", "{length}");
+        }
+    }
+}
+
+#[test]
 fn gc_takes_what_is_stale_and_nothing_of_other_networks() {
     let world = World::new();
     guard(5);
