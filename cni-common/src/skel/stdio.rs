@@ -1,10 +1,12 @@
 //! The three standard streams.
 
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{SFlag, fstat, makedev};
 
 use super::Command;
 use crate::error::{Code, Error, Result};
@@ -62,6 +64,9 @@ fn read_if_any() -> Vec<u8> {
 /// Not by `std::io::Stdout`, which takes a closed descriptor for a success.
 pub(super) fn print(text: &str) -> Result<()> {
     let stdout = std::io::stdout();
+    if is_closed(stdout.as_fd()) {
+        return Err(closed());
+    }
     let line = format!("{text}\n");
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
@@ -74,6 +79,33 @@ pub(super) fn print(text: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a caller closed this stream.
+///
+/// Nothing is left of that when `main` begins: Rust's runtime opens `/dev/null` with `O_RDWR` in
+/// place of closed streams (`sanitize_standard_fds` in std's `sys/pal/unix`), so that no file that is
+/// opened later takes their numbers. Callers that want an answer thrown away open `/dev/null` for
+/// writing alone: shells, Go's and Rust's libraries, systemd. One that was opened for both can't be
+/// told from a closed stream, and counts as that: nobody reads the answer either way, and an
+/// attachment that nobody knows of would stay.
+fn is_closed(stream: BorrowedFd<'_>) -> bool {
+    let is_null = fstat(stream).is_ok_and(|stat| {
+        SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR
+            && stat.st_rdev == makedev(1, 3)
+    });
+    let flags = fcntl(stream, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
+    is_null && flags.is_ok_and(|flags| flags & OFlag::O_ACCMODE == OFlag::O_RDWR)
+}
+
+/// A person who reads this on stderr may have meant `/dev/null`.
+fn closed() -> Error {
+    let error =
+        Error::errno(Code::Io, Errno::EBADF).context("write the answer to stdout").with_details(
+            "stdout is closed, or /dev/null opened for reading as well: open it with O_WRONLY",
+        );
+    writeln!(std::io::stderr(), "{error}").ok();
+    error
 }
 
 /// What a person sees who types the plugin's name. Callers parse both lines.

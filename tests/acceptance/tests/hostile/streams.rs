@@ -104,7 +104,7 @@ fn closed_streams() {
     stage.unchanged();
 }
 
-/// A result that can't be written (a stdout that is closed can: Rust puts `/dev/null` there) is one that nobody hears of: the ADD is taken back.
+/// A result that can't be written is one that nobody hears of: the ADD is rolled back.
 #[test]
 fn an_answer_that_nobody_takes() {
     let mut stage = Stage::new();
@@ -122,12 +122,29 @@ fn an_answer_that_nobody_takes() {
         stage.host.finish(["ip", "link", "delete", "br0"]);
         let links = || (stage.host.state(), stage.container.state());
         let before = links();
-        for redirection in [">/dev/full", "1</dev/null"] {
+        for redirection in [">/dev/full", "1</dev/null", ">&-", ">&- 2>&-"] {
             let stdin = format!("<{} {redirection}", input.display());
             let output = through_shell(&stage.call(plugin, "ADD"), &stdin);
             assert_eq!(output.status.code(), Some(1), "{plugin} {redirection}");
             assert_eq!(leases(), 0, "{plugin} {redirection}");
             assert_eq!(links(), before, "{plugin} {redirection}");
+        }
+    }
+    stage.settle();
+}
+
+/// Whoever passes `/dev/null` wants no answer, and the attachment all the same.
+#[test]
+fn an_answer_that_is_not_wanted() {
+    let mut stage = Stage::new();
+    let input = stage.folder().join("in");
+    for plugin in PLUGINS {
+        std::fs::write(&input, stage.config(plugin).to_string()).unwrap();
+        for redirection in [">/dev/null", ">/dev/null 2>&-", ">>/dev/null 2>&1"] {
+            let stdin = format!("<{} {redirection}", input.display());
+            let output = through_shell(&stage.call(plugin, "ADD"), &stdin);
+            assert_eq!(output.status.code(), Some(0), "{plugin} {redirection}");
+            stage.call(plugin, "DEL").run().expect_silent_success();
         }
     }
     stage.settle();
