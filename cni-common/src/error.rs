@@ -112,7 +112,8 @@ impl Error {
     pub fn join(errors: Vec<Self>) -> Option<Self> {
         let mut errors = errors.into_iter();
         let first = errors.next()?;
-        Some(errors.fold(first, |all, next| all.with_details(next.to_string())))
+        let others = errors.filter(|next| !first.is_same_refusal(next)).collect::<Vec<_>>();
+        Some(others.into_iter().fold(first, |all, next| all.with_details(next.to_string())))
     }
 
     /// The same error with what taking back the work so far met, if it met anything.
@@ -120,10 +121,22 @@ impl Error {
     /// A failure that says the same over again is left out.
     #[must_use]
     pub fn with_undo_failures(self, failures: Vec<Self>) -> Self {
-        failures.into_iter().fold(self, |all, failure| match failure.message == all.message {
-            true => all,
-            false => all.with_details(format!("while undoing: {failure}")),
+        failures.into_iter().fold(self, |all, failure| {
+            match failure.message == all.message || all.is_same_refusal(&failure) {
+                true => all,
+                false => all.with_details(format!("while undoing: {failure}")),
+            }
         })
+    }
+
+    /// Whether the kernel refused both because the process may not change the network at all.
+    fn is_same_refusal(&self, other: &Self) -> bool {
+        self.is_without_capability() && other.is_without_capability()
+    }
+
+    /// Whether the kernel refused to change the network because the process may not.
+    pub fn is_without_capability(&self) -> bool {
+        self.is(Code::Kernel) && self.errno == Some(Errno::EPERM)
     }
 
     /// The numeric code of the error object.

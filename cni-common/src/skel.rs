@@ -139,6 +139,10 @@ pub fn main(plugin: &dyn Plugin) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = match error.is_without_capability() {
+                true => error.with_details("the plugin needs the capability CAP_NET_ADMIN"),
+                false => error,
+            };
             log::debug(|| format!("{}: {error}", plugin.name()));
             let text = reply::print_error(&error, asked);
             // Once more if the first write met some passing trouble. A caller that closed stdout

@@ -26,14 +26,6 @@ pub fn write(name: &str, value: &str) -> Result<()> {
     }
 }
 
-/// Sets `name` to `value` where the kernel has it: without IPv6 half of the tree is missing.
-pub fn write_if_present(name: &str, value: &str) -> Result<()> {
-    match write(name, value) {
-        Err(error) if error.is_not_found() => Ok(()),
-        other => other,
-    }
-}
-
 /// The value of `name`, without its newline; `None` where the kernel does not have it.
 pub fn read(name: &str) -> Result<Option<String>> {
     let path = Path::new(ROOT).join(name);

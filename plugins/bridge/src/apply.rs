@@ -1,6 +1,7 @@
 //! Doing operations, and noting how each is undone.
 
 mod host_link;
+mod refused;
 mod rollback;
 mod wait;
 
@@ -75,7 +76,10 @@ impl Machine {
             Operation::PortVlans { name, first, last, action } => {
                 self.port_vlans(name, (*first, *last), *action)
             }
-            Operation::Sysctl { name, value, optional, .. } => write_sysctl(name, value, *optional),
+            Operation::Sysctl { name, value, .. } => {
+                set_if_possible(name, value);
+                Ok(())
+            }
             Operation::EnableForwarding { name } => self.enable_forwarding(name),
             Operation::AddAddress { .. } => self.add_address(operation),
             Operation::RemoveAddress { link, address } => {
@@ -220,7 +224,10 @@ impl Machine {
         match sysctl::read(name)?.as_deref() {
             Some("1" | "2") => Ok(()),
             _ => {
-                sysctl::write(name, "1").context("enable forwarding")?;
+                sysctl::write(name, "1").context("enable forwarding").map_err(|error| {
+                    let key = name.replace('/', ".");
+                    error.with_details(format!("set net.{key} to 1 on the host beforehand"))
+                })?;
                 // With a bridge that was there before, forwarding may be somebody else's wish too.
                 let made_bridge = self
                     .journal
@@ -239,9 +246,9 @@ impl Machine {
             return Ok(());
         };
         let index = self.index(*place, link)?;
-        let netlink = match place {
-            Place::Host => &mut self.host,
-            Place::Container => &mut self.container,
+        let (netlink, netns) = match place {
+            Place::Host => (&mut self.host, None),
+            Place::Container => (&mut self.container, Some(&self.netns)),
         };
         match (netlink.add_address(index, *address, *detection), place) {
             (Ok(()), Place::Host) => {
@@ -251,32 +258,34 @@ impl Machine {
             }
             // Another ADD on the same bridge was quicker.
             (Err(error), Place::Host) if error.is_exists() => Ok(()),
-            (added, _) => added.with_context(|| operation.to_string()),
+            (Ok(()), Place::Container) => Ok(()),
+            (Err(error), _) => {
+                let error = error.context(operation);
+                Err(refused::address(error, netlink, netns, (link, address)))
+            }
         }
     }
 
     /// Sets all of `batch` in one visit to the namespace.
     fn container_sysctls(&mut self, batch: &[Operation]) -> Result<()> {
-        let visit = || -> (Vec<Undo>, Result<()>) {
+        let visit = || -> Vec<Undo> {
             let mut undos = Vec::new();
             for operation in batch {
                 log::debug(|| operation.to_string());
-                let Operation::Sysctl { name, value, optional, .. } = operation else { continue };
+                let Operation::Sysctl { name, value, .. } = operation else { continue };
                 // Everything of the container interface goes with it; `lo` stays.
                 let before =
                     if name.contains("/lo/") { sysctl::read(name).ok().flatten() } else { None };
-                if let Err(error) = write_sysctl(name, value, *optional) {
-                    return (undos, Err(error));
-                }
-                if let Some(before) = before.filter(|before| before != value) {
+                let is_set = set_if_possible(name, value);
+                if let Some(before) = before.filter(|before| is_set && before != value) {
                     undos.push(Undo::RestoreSysctl(name.clone(), before));
                 }
             }
-            (undos, Ok(()))
+            undos
         };
-        let (undos, done) = self.netns.run(visit)?;
+        let undos = self.netns.run(visit)?;
         undos.into_iter().for_each(|undo| self.journal.note(undo));
-        done
+        Ok(())
     }
 
     /// Forgets which index a link of the host had: it may have been removed and made anew.
@@ -309,12 +318,12 @@ impl Machine {
     }
 }
 
-fn write_sysctl(name: &str, value: &str, optional: bool) -> Result<()> {
-    if optional {
-        return sysctl::write_if_present(name, value);
+/// Sets a value, or says in the log why that could not be done: an attachment works without, or what
+/// it then can't do fails by itself. Whether it is set.
+fn set_if_possible(name: &str, value: &str) -> bool {
+    let written = sysctl::write(name, value);
+    if let Err(error) = &written {
+        log::debug(|| format!("passed over: {error}"));
     }
-    sysctl::write(name, value).map_err(|error| match error.is_not_found() {
-        true => error.with_details("IPv6 is switched off in this kernel"),
-        false => error,
-    })
+    written.is_ok()
 }

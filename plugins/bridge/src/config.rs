@@ -2,10 +2,12 @@
 
 mod trunk;
 
-use cni_common::spec::{CniArgs, Dns, NetworkConfig, Object};
+use cni_common::spec::{CniArgs, Dns, NetworkConfig, Object, Route};
 use cni_common::types::net::{DuplicateDetection, PortFlags};
 use cni_common::types::{IfName, Mac, VlanId};
 use cni_common::{Code, Context, Error, Result};
+
+use crate::plan::mixed_families;
 
 pub use trunk::Trunk;
 
@@ -122,6 +124,7 @@ impl BridgeConfig {
             .with_details("\"hairpinMode\": true, \"promiscMode\": true"));
         }
         let ipam = config.ipam_type()?;
+        refuse_mixed_routes(keys)?;
         let container_up = !keys.flag("disableContainerInterface")?;
         if !container_up && ipam.is_some() {
             return Err(Error::new(
@@ -151,6 +154,18 @@ impl BridgeConfig {
             netns_resolv_conf: keys.flag("netnsResolvConf")?,
         })
     }
+}
+
+/// Refuses a route of the IPAM configuration that no kernel takes, before anything is done. What
+/// can't be read is the IPAM plugin's to refuse.
+fn refuse_mixed_routes(keys: &Object<'_>) -> Result<()> {
+    let routes = keys.object("ipam")?.and_then(|ipam| ipam.list("routes").ok());
+    for route in routes.iter().flatten() {
+        if let Ok(route) = route.object().and_then(|route| Route::parse(&route)) {
+            mixed_families(&route).context("ipam.routes")?;
+        }
+    }
+    Ok(())
 }
 
 fn bridge_name(keys: &Object<'_>) -> Result<IfName> {

@@ -83,7 +83,8 @@ pub enum Operation {
         /// Which way.
         action: VlanAction,
     },
-    /// Set a value below `/proc/sys/net`.
+    /// Set a value below `/proc/sys/net` if that can be done: without IPv6 half of them are missing,
+    /// and many a container has `/proc/sys` read-only.
     Sysctl {
         /// Where.
         place: Place,
@@ -91,8 +92,6 @@ pub enum Operation {
         name: String,
         /// To what.
         value: &'static str,
-        /// Whether a kernel that does not have it is fine.
-        optional: bool,
     },
     /// Turn forwarding on for a family, for the whole host.
     EnableForwarding {

@@ -4,6 +4,7 @@
 //! [`link_layer`] and [`container_link`] need no addresses and can be done while the IPAM plugin
 //! still runs; [`container`] is done with its result.
 
+mod refuse;
 mod routes;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use ipnetwork::IpNetwork;
 use crate::config::{BridgeConfig, Gateway};
 use crate::operation::{HostLinkChange, Operation, Place, VlanAction};
 
+pub(crate) use refuse::{IPV6_MIN_MTU, mixed_families};
 pub use routes::link_routes;
 
 /// The names and addresses that an attachment's links get.
@@ -92,7 +94,7 @@ pub fn bridge(
     if config.promiscuous && found.is_none_or(|link| !link.is_promiscuous) {
         operations.push(host_link(&name, HostLinkChange::Promiscuous));
     }
-    operations.push(optional_sysctl(Place::Host, format!("ipv6/conf/{name}/accept_ra"), "0"));
+    operations.push(sysctl(Place::Host, format!("ipv6/conf/{name}/accept_ra"), "0"));
     Ok(operations)
 }
 
@@ -114,7 +116,7 @@ pub fn link_layer(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
             alias: ends.unfinished_alias.clone(),
             flags: PortFlags { locked: config.ipam_only_gives_addresses(), ..config.port },
         },
-        optional_sysctl(Place::Host, format!("ipv6/conf/{}/accept_ra", ends.host), "0"),
+        sysctl(Place::Host, format!("ipv6/conf/{}/accept_ra", ends.host), "0"),
     ];
     if config.vlans.any() && !config.vlans.preserve_default {
         operations.push(without_vlans(&ends.host));
@@ -137,7 +139,7 @@ pub fn vlan_gateway(config: &BridgeConfig, gateway: &VlanGateway) -> Vec<Operati
     }];
     operations.extend(vlan_gateway_port(config, &gateway.port, gateway.vlan));
     let accept_ra = format!("ipv6/conf/{}/accept_ra", gateway.name);
-    operations.push(optional_sysctl(Place::Host, accept_ra, "0"));
+    operations.push(sysctl(Place::Host, accept_ra, "0"));
     operations
 }
 
@@ -159,7 +161,8 @@ pub fn vlan_gateway_port(config: &BridgeConfig, port: &str, vlan: VlanId) -> Vec
     operations
 }
 
-/// Completes an IPAM result: gateways, the default route, and whose the addresses are.
+/// Completes an IPAM result: gateways, the default route, and whose the addresses are; refuses what
+/// can't work.
 ///
 /// `interface` is the container interface's index in the result.
 pub fn complete_result(
@@ -174,7 +177,7 @@ pub fn complete_result(
         }
     }
     if config.gateway < Gateway::Default {
-        return Ok(());
+        return refuse::unusable(config, result);
     }
     for everything in ["0.0.0.0/0", "::/0"] {
         let Some(everything) = cni_common::types::parse_cidr(everything) else { continue };
@@ -186,7 +189,7 @@ pub fn complete_result(
             result.routes.push(Route::new(everything, ip.gateway));
         }
     }
-    Ok(())
+    refuse::unusable(config, result)
 }
 
 /// Gives `link`, which has the addresses `found`, the gateway addresses of `result`.
@@ -289,18 +292,16 @@ pub fn container(config: &BridgeConfig, result: &CniResult, ends: &Ends) -> Resu
 
 /// What an IPv6 address needs.
 fn ipv6_sysctls(name: &str) -> [Operation; 4] {
-    let required =
-        |name, value| Operation::Sysctl { place: Place::Container, name, value, optional: false };
     [
-        required("ipv6/conf/lo/disable_ipv6".to_owned(), "0"),
-        required(format!("ipv6/conf/{name}/disable_ipv6"), "0"),
+        container_sysctl("ipv6/conf/lo/disable_ipv6".to_owned(), "0"),
+        container_sysctl(format!("ipv6/conf/{name}/disable_ipv6"), "0"),
         container_sysctl(format!("ipv6/conf/{name}/keep_addr_on_down"), "1"),
         container_sysctl(format!("ipv6/conf/{name}/ndisc_notify"), "1"),
     ]
 }
 
 fn container_sysctl(name: String, value: &'static str) -> Operation {
-    optional_sysctl(Place::Container, name, value)
+    sysctl(Place::Container, name, value)
 }
 
 /// Turns forwarding on for each family of the addresses.
@@ -358,8 +359,8 @@ fn host_link(name: &str, change: HostLinkChange) -> Operation {
     Operation::SetHostLink { name: name.to_owned(), change }
 }
 
-fn optional_sysctl(place: Place, name: String, value: &'static str) -> Operation {
-    Operation::Sysctl { place, name, value, optional: true }
+fn sysctl(place: Place, name: String, value: &'static str) -> Operation {
+    Operation::Sysctl { place, name, value }
 }
 
 /// Takes all VLANs from a new port: which it came with is the bridge's to say (`vlan_default_pvid`).

@@ -33,6 +33,11 @@ pub fn link_routes(result: &CniResult) -> Result<Vec<LinkRoute>> {
     Ok(found)
 }
 
+/// Whether a route may have a gateway, by its scope.
+pub(super) fn has_gateway(route: &Route) -> bool {
+    route.scope.is_none_or(|scope| scope < i64::from(SCOPE_LINK))
+}
+
 fn link_route(route: &Route, gateways: &[IpAddr]) -> Result<LinkRoute> {
     let number = |key: &str, value: Option<i64>| match value {
         None => Ok(None),
@@ -50,9 +55,8 @@ fn link_route(route: &Route, gateways: &[IpAddr]) -> Result<LinkRoute> {
             return Err(Error::new(Code::InvalidConfig, message));
         }
     };
-    let has_gateway = scope.is_none_or(|scope| scope < SCOPE_LINK);
     let of_family = gateways.iter().copied().find(|gw| gw.is_ipv4() == route.dst.is_ipv4());
-    let gateway = route.gw.or_else(|| of_family.filter(|_| has_gateway));
+    let gateway = route.gw.or_else(|| of_family.filter(|_| has_gateway(route)));
     Ok(LinkRoute {
         dst: network(route.dst),
         gateways: gateway.into_iter().collect(),

@@ -29,4 +29,5 @@ mod refuse;
 mod reuse;
 mod routes;
 mod shared;
+mod sysctl;
 mod vlan;
