@@ -3,6 +3,7 @@
 //! - [`types`]: container ID, network name, interface name …: checked once, then trusted. Pure.
 //! - [`spec`]: the wire: configuration, versions, results, replies. Pure.
 //! - [`error`]: the one error type and the only table of codes. Pure.
+//! - [`names`]: the names of host interfaces and their aliases, made and read back. Pure.
 //! - [`nft`]: the packet filter's objects as values. Pure.
 //! - [`packet_filter`]: who owns what in the packet filter's tables that all plugins share.
 //! - [`skel`]: from environment and stdin to a plugin's answer on stdout. The only writer of stdout.
@@ -16,6 +17,7 @@
 pub mod delegate;
 pub mod error;
 pub mod log;
+pub mod names;
 pub mod nft;
 pub mod packet_filter;
 mod reading;

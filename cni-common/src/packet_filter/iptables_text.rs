@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use sha2::{Digest, Sha512};
+use crate::types::hash;
 
 /// The longest name of a chain that iptables takes.
 const LONGEST_CHAIN: usize = 28;
@@ -16,10 +16,8 @@ const LONGEST_COMMENT: usize = 255;
 /// The name of a container's chain: a prefix and a hash of network and container. It knows no
 /// interface: two interfaces of one container in one network share the chain.
 pub fn chain(prefix: &str, network: &str, container: &str) -> String {
-    let digest = Sha512::digest(format!("{network}{container}").as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let length = LONGEST_CHAIN.saturating_sub(prefix.len());
-    format!("{prefix}{}", digits.get(..length).unwrap_or_default())
+    format!("{prefix}{}", hash::sha512(&format!("{network}{container}"), length))
 }
 
 /// The comment of a container's rules; some plugins put a word in front.

@@ -7,8 +7,7 @@
 use std::collections::HashSet;
 
 use crate::spec::ValidAttachments;
-use crate::types::{Attachment, NetworkName};
-use sha2::{Digest, Sha256};
+use crate::types::{Attachment, NetworkName, hash};
 
 /// With a container ID of this length, two slashes and 15 bytes of interface name: 128 bytes.
 const NETWORK: usize = 40;
@@ -66,10 +65,8 @@ fn shortened(text: &str, longest: usize) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let digest = Sha256::digest(text.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (kept, hash) = (text.get(..end), digits.get(..HASH_DIGITS));
-    format!("{}{CUT}{}", kept.unwrap_or_default(), hash.unwrap_or_default())
+    let kept = text.get(..end).unwrap_or_default();
+    format!("{kept}{CUT}{}", hash::sha256(text, HASH_DIGITS))
 }
 
 #[cfg(test)]

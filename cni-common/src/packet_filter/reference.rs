@@ -7,9 +7,8 @@
 use crate::nft::{Family, FoundRule, Operation, Table};
 use crate::spec::ValidAttachments;
 use crate::sys::nft::Nft;
-use crate::types::{Attachment, NetworkName};
+use crate::types::{Attachment, NetworkName, hash};
 use crate::{Context, Result, log};
-use sha2::{Digest, Sha512};
 
 const MASQUERADE: Table = Table { family: Family::Inet, name: "cni_plugins_masquerade" };
 const MASQUERADE_CHAIN: &str = "masq_checks";
@@ -34,7 +33,7 @@ pub fn sweep_masquerading(
     network: &NetworkName,
     valid: &ValidAttachments<'_>,
 ) -> Result<()> {
-    let ours = format!("{}-", hash(network.as_str()));
+    let ours = format!("{}-", hash::sha512(network.as_str(), DIGITS));
     let living: Vec<_> = valid.iter().map(|one| comment(network, one)).collect();
     let stale = |rule: &FoundRule| {
         rule.comment.starts_with(&ours)
@@ -95,11 +94,9 @@ fn found<T: Default>(look: Result<T>) -> T {
 
 /// What its comments on the rules of an attachment begin with.
 fn comment(network: &NetworkName, (container, ifname): (&str, &str)) -> String {
-    format!("{}-{},", hash(network.as_str()), hash(&format!("{ifname}:{container}")))
-}
-
-fn hash(text: &str) -> String {
-    let digest = Sha512::digest(text.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.get(..DIGITS).unwrap_or_default().to_owned()
+    format!(
+        "{}-{},",
+        hash::sha512(network.as_str(), DIGITS),
+        hash::sha512(&format!("{ifname}:{container}"), DIGITS)
+    )
 }

@@ -3,6 +3,7 @@
 mod attachment;
 mod cidr;
 mod container_id;
+pub mod hash;
 mod ifname;
 mod mac;
 pub mod net;

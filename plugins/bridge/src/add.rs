@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use cni_common::delegate::Delegate;
 use cni_common::error::{Code, Error, Result};
 use cni_common::log;
+use cni_common::names;
 use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::{CniResult, Interface};
 use cni_common::sys::byte_lock::ByteLock;
@@ -22,7 +23,7 @@ use crate::config::{BridgeConfig, Gateway};
 use crate::operation::Operation;
 use crate::plan::{self, Ends, FoundBridge, VlanGateway};
 use crate::rules::{Expected, Known, Rules};
-use crate::{dns, ipam, lock, names, resolv_conf};
+use crate::{dns, ipam, lock, resolv_conf};
 
 /// How often the bridge is made anew when somebody removes it between two steps.
 const BRIDGE_TRIES: u32 = 5;

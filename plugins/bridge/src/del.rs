@@ -2,12 +2,13 @@
 
 use cni_common::error::{Code, Error, Result};
 use cni_common::log;
+use cni_common::names;
 use cni_common::skel::AttachmentRequest;
 use cni_common::sys::{Netlink, Netns};
 
 use crate::add::own_netns;
 use crate::rules::{Expected, Known, Rules};
-use crate::{ipam, lock, names, resolv_conf};
+use crate::{ipam, lock, resolv_conf};
 
 /// Takes the attachment away: the interface first, then its traces, and only then the address.
 pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {

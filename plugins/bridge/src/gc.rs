@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use cni_common::error::{Error, Result};
 use cni_common::log;
+use cni_common::names;
 use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::Netlink;
 use cni_common::sys::link::LinkKind;
 use cni_common::types::{Attachment, NetworkName};
 
-use crate::{ipam, names, resolv_conf, rules};
+use crate::{ipam, resolv_conf, rules};
 
 /// Removes what is stale, then has the IPAM plugin do the same: interfaces and rules before
 /// addresses.

@@ -1,6 +1,6 @@
 //! The `bridge` plugin: attaches a container to a bridge through a veth pair.
 //!
-//! - [`config`], [`names`], [`plan`], [`operation`]: pure
+//! - [`config`], [`plan`], [`operation`]: pure
 //! - [`apply`], [`resolv_conf`], [`lock`]: effects, by `cni_common::sys`
 //! - [`rules`], [`filter`]: the packet filter
 //! - [`add`], [`del`], [`check`], [`gc`], [`status`]: one command each
@@ -14,7 +14,6 @@ pub mod del;
 pub mod filter;
 pub mod gc;
 pub mod lock;
-pub mod names;
 pub mod operation;
 pub mod plan;
 pub mod resolv_conf;

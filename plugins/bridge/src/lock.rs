@@ -4,10 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use cni_common::error::{Context, Result};
+use cni_common::names;
 use cni_common::sys::byte_lock::ByteLock;
 use cni_common::types::Attachment;
-
-use crate::names;
 
 /// Every lock is a byte of this one file.
 const FILE: &str = "/run/cni/causeway.lock";

@@ -9,14 +9,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use cni_common::error::{Code, Error, Result};
+use cni_common::names;
 use cni_common::sys::file;
 use cni_common::types::Attachment;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-
-use crate::names;
 
 /// Where `ip netns` looks (ip-netns(8)).
 const ROOT: &str = "/etc/netns";

@@ -2,6 +2,7 @@
 
 use cni_common::error::{Error, Result};
 use cni_common::log;
+use cni_common::names;
 use cni_common::skel::{AttachmentRequest, Request};
 use cni_common::spec::{CniResult, ValidAttachments};
 use cni_common::types::{Attachment, Mac};
@@ -9,7 +10,6 @@ use ipnetwork::IpNetwork;
 
 use crate::config::BridgeConfig;
 use crate::filter::{Subject, masquerade, spoofcheck};
-use crate::names;
 
 /// The rules of one attachment.
 #[derive(Clone, Debug)]

@@ -1,12 +1,13 @@
 //! STATUS: whether an ADD could work. It fails only where something is wrong that makes every ADD
 //! fail. Waits for no lock and changes nothing.
 
+use cni_common::names;
 use cni_common::skel::Request;
 use cni_common::sys::Netlink;
 use cni_common::{Code, Error, Result};
 
 use crate::config::{BridgeConfig, Gateway};
-use crate::{ipam, names};
+use crate::ipam;
 
 /// Fails where every ADD would fail, with the code of the cause or 50.
 pub fn status(request: &Request<'_>) -> Result<()> {

@@ -4,11 +4,11 @@
 use cni_common::delegate::{Delegate, Running};
 use cni_common::error::{Code, Error, Result};
 use cni_common::log;
+use cni_common::names;
 use cni_common::spec::CniResult;
 use cni_common::types::net::Link;
 
 use super::{Attaching, Lease};
-use crate::names;
 
 /// One that the killed ADD left, and one of its delegate that went on.
 const MAX_STALE_LEASES: usize = 2;

@@ -1,8 +1,7 @@
-//! Every name that `bridge` gives, out of what DEL and GC know. Pure.
+//! The names of links and their aliases, out of what DEL and GC know: made here, and read back here. Pure.
 
-use cni_common::types::{Attachment, IfName, VlanId};
-use cni_common::{Code, Error, Result};
-use sha2::{Digest, Sha256};
+use crate::types::{Attachment, IfName, VlanId, hash};
+use crate::{Code, Error, Result};
 
 /// Digits of a hash in a name: with `veth` in front, as many as an interface name holds.
 const DIGITS: usize = 11;
@@ -39,9 +38,7 @@ fn hashed(text: &str) -> String {
 }
 
 fn digits(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.get(..DIGITS).unwrap_or_default().to_owned()
+    hash::sha256(text, DIGITS)
 }
 
 /// What an administrator reads on the host interface: `<network>/<container>/<ifname>`, and the
@@ -78,6 +75,19 @@ pub fn is_host_interface(name: &str, alias: &str) -> bool {
 pub fn is_host_interface_of(network: &str, name: &str, alias: &str) -> bool {
     let prefix = cut(format!("{network}/"), LONGEST_ALIAS - UNFINISHED.len());
     is_host_interface(name, alias) && alias.starts_with(&prefix)
+}
+
+/// The attachment that a host interface is of. `None` for any other link, and where the alias could
+/// not hold all of a long container ID.
+pub fn attachment_of(name: &str, alias: &str) -> Option<Attachment> {
+    // A pod, or that it is unfinished, stands behind a space; no name or ID holds one.
+    let mut parts = alias.split(' ').next()?.split('/');
+    let attachment = Attachment {
+        network: parts.next()?.parse().ok()?,
+        container: parts.next()?.parse().ok()?,
+        ifname: parts.next()?.parse().ok()?,
+    };
+    (host_interface(&attachment) == name).then_some(attachment)
 }
 
 /// Cuts ASCII text; names and IDs hold nothing else, a pod's name may.
@@ -131,6 +141,19 @@ mod tests {
         assert!(!of("net", "vethABCDEF01234", "net/c1/eth0"));
         assert!(!of("net", "veth0", "net/c1/eth0"));
         assert!(!of("net", &name, ""));
+    }
+
+    #[test]
+    fn an_attachment_is_read_back_from_its_host_interface() {
+        let made = attachment("c1");
+        let name = host_interface(&made);
+        for alias in [alias(&made, None), alias(&made, Some("a/b")), unfinished_alias(&made)] {
+            assert_eq!(attachment_of(&name, &alias), Some(made.clone()), "{alias}");
+        }
+        assert_eq!(attachment_of("veth0", &alias(&made, None)), None, "another link's alias");
+        assert_eq!(attachment_of(&name, ""), None);
+        let long = attachment(&"x".repeat(500));
+        assert_eq!(attachment_of(&host_interface(&long), &alias(&long, None)), None);
     }
 
     #[test]
