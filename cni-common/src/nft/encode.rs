@@ -1,20 +1,21 @@
 //! Operations as netlink messages.
 
-use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{DefaultNla, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_netfilter::nftables::{
-    ChainAttribute, ChainMessage, DataAttribute, Hook as HookAttribute, HookNumber, ListAttribute,
-    NfTablesMessage, RuleAttribute, RuleMessage, SetAttribute, SetElementAttribute, SetElementList,
-    SetElementMessage, SetFlags, SetMessage, TableAttribute, TableFlags, TableMessage,
+    ChainAttribute, ChainMessage, Hook as HookAttribute, HookNumber, NfTablesMessage,
+    RuleAttribute, RuleMessage, SetAttribute, SetDescription, SetFlags, SetMessage, TableAttribute,
+    TableFlags, TableMessage,
 };
-use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
+use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage};
 
-use super::expression::{octets, of_rule};
-use super::ruleset::{BaseChain, Element, Family, KeyType, Operation, Set, Table, Value};
+use super::compile::compile;
+use super::element::{element_of, key_element, new_elements};
+use super::expression::Expression;
+use super::ruleset::{BaseChain, Family, Keys, Operation, Set, Table};
 use super::statement::Rule;
 use super::userdata::{self, ByteOrder};
+use super::value::{KeyType, key_length};
 
-/// `NF_ACCEPT` of linux/netfilter.h.
-const POLICY_ACCEPT: u32 = 1;
 /// Bits per field in the number of a concatenated key type, as `nft` has it.
 const TYPE_BITS: u32 = 6;
 
@@ -30,20 +31,28 @@ pub(crate) fn encode(operation: &Operation, id: u32) -> (NetfilterMessage, u16) 
         Operation::AddChain(table, chain) => {
             (table, M::NewChain(new_chain(*table, chain)), NLM_F_CREATE)
         }
+        Operation::AddRegularChain(table, chain, comment) => {
+            (table, M::NewChain(new_regular_chain(*table, chain, comment)), NLM_F_CREATE)
+        }
         Operation::FlushChain(table, chain) => {
             (table, M::DeleteRule(rule_of(*table, chain, [])), 0)
         }
         Operation::AddRule(table, chain, rule) => {
             (table, M::NewRule(new_rule(*table, chain, rule)), NLM_F_CREATE | NLM_F_APPEND)
         }
+        Operation::InsertRule(table, chain, rule) => {
+            (table, M::NewRule(new_rule(*table, chain, rule)), NLM_F_CREATE)
+        }
         Operation::CreateElement(table, set, element) => (
             table,
-            M::NewSetElement(element_of(*table, set, new_element(element))),
+            M::NewSetElement(element_of(*table, set, new_elements(element))),
             NLM_F_CREATE | NLM_F_EXCL,
         ),
         Operation::DeleteElement(table, set, key) => {
-            let key = SetElementAttribute::Key(key_attribute(key));
-            (table, M::DeleteSetElement(element_of(*table, set, vec![key])), 0)
+            (table, M::DeleteSetElement(element_of(*table, set, vec![key_element(key)])), 0)
+        }
+        Operation::DeleteInterval(table, set, element) => {
+            (table, M::DeleteSetElement(element_of(*table, set, new_elements(element))), 0)
         }
         Operation::DeleteRule(table, chain, handle) => {
             let handle = RuleAttribute::Handle(*handle);
@@ -71,49 +80,12 @@ pub(crate) fn encode(operation: &Operation, id: u32) -> (NetfilterMessage, u16) 
 
 /// The header of a message about a table of this family.
 pub(crate) fn header(family: Family) -> NetfilterHeader {
-    let family = match family {
-        Family::Inet => NetfilterProtoFamily::Inet,
-        Family::Ip => NetfilterProtoFamily::IPv4,
-        Family::Ip6 => NetfilterProtoFamily::IPv6,
-        Family::Bridge => NetfilterProtoFamily::Bridge,
-    };
-    NetfilterHeader::new(family, 0, 0)
+    NetfilterHeader::new(family.number().into(), 0, 0)
 }
 
 /// A table's name.
 pub(crate) fn table_attribute(table: Table) -> TableAttribute {
     TableAttribute::Name(table.name.to_owned())
-}
-
-/// A key as the kernel stores it: field after field, each filled up to a multiple of four bytes
-/// where more than one follow each other.
-pub(crate) fn key_attribute(key: &[Value]) -> DataAttribute {
-    let mut bytes = Vec::new();
-    for value in key {
-        let mut field = match value {
-            Value::Ip(ip) => octets(*ip),
-            Value::Mac(mac) => mac.octets().to_vec(),
-            Value::Name(name) => {
-                let mut field = name.as_bytes().to_vec();
-                field.resize(KeyType::Ifname.length(), 0);
-                field
-            }
-            Value::Mark(number) => number.to_ne_bytes().to_vec(),
-        };
-        if key.len() > 1 {
-            field.resize(field.len().next_multiple_of(4), 0);
-        }
-        bytes.extend(field);
-    }
-    DataAttribute::Value(bytes)
-}
-
-/// Bytes of a key of these fields.
-pub(super) fn key_length(key: &[KeyType]) -> usize {
-    match key {
-        [only] => only.length(),
-        fields => fields.iter().map(|field| field.length().next_multiple_of(4)).sum(),
-    }
 }
 
 fn new_table(table: Table, comment: &str) -> TableMessage {
@@ -127,32 +99,67 @@ fn new_table(table: Table, comment: &str) -> TableMessage {
 }
 
 fn new_set(table: Table, set: &Set, id: u32) -> SetMessage {
-    let number = set.key.iter().fold(0, |all, field| (all << TYPE_BITS) | field.number());
-    let order = byte_order(&set.key);
     let length = |fields: &[KeyType]| u32::try_from(key_length(fields)).unwrap_or_default();
-    let flags = if set.data.is_some() { SetFlags::Map } else { SetFlags::empty() };
+    let mut flags = SetFlags::empty();
+    let mut description = Vec::new();
+    if !set.data.is_empty() {
+        flags |= SetFlags::Map;
+    }
+    if set.keys == Keys::Intervals {
+        flags |= SetFlags::Interval;
+        if set.key.len() > 1 {
+            flags |= SetFlags::Concat;
+            description.push(SetDescription::Concat(field_lengths(&set.key)));
+        }
+    }
     let mut attributes = vec![
         SetAttribute::Table(table.name.to_owned()),
         SetAttribute::Name(set.name.clone()),
         SetAttribute::Flags(flags),
-        SetAttribute::KeyType(number),
+        SetAttribute::KeyType(type_number(&set.key)),
         SetAttribute::KeyLen(length(&set.key)),
         SetAttribute::Id(id),
     ];
-    let mut data = userdata::set_key(order);
-    if let Some(field) = set.data {
-        attributes.push(SetAttribute::DataType(field.number()));
-        attributes.push(SetAttribute::DataLen(length(&[field])));
-        data.extend(userdata::set_data(byte_order(&[field])));
+    if !description.is_empty() {
+        attributes.push(SetAttribute::Description(description));
+    }
+    let mut data = userdata::set_key(byte_order(&set.key));
+    if !set.data.is_empty() {
+        attributes.push(SetAttribute::DataType(type_number(&set.data)));
+        attributes.push(SetAttribute::DataLen(length(&set.data)));
+        data.extend(userdata::set_data(byte_order(&set.data)));
     }
     data.extend(userdata::set_comment(&set.comment));
     attributes.push(SetAttribute::UserData(data));
     SetMessage { attributes }
 }
 
+/// The number of a type, or of a concatenation of types.
+fn type_number(fields: &[KeyType]) -> u32 {
+    match fields {
+        [only] => only.number(),
+        fields => fields.iter().fold(0, |all, field| (all << TYPE_BITS) | field.number()),
+    }
+}
+
+/// How long each field of a concatenation is: `NFTA_SET_FIELD_LEN` in an `NFTA_LIST_ELEM` each.
+fn field_lengths(fields: &[KeyType]) -> Vec<DefaultNla> {
+    let field = |field: &KeyType| {
+        let length = u32::try_from(field.length()).unwrap_or_default();
+        // The one attribute inside: its length of 8, its number 1, its value.
+        let mut inside = 8_u16.to_ne_bytes().to_vec();
+        inside.extend(1_u16.to_ne_bytes());
+        inside.extend(length.to_be_bytes());
+        DefaultNla::new(1, inside)
+    };
+    fields.iter().map(field).collect()
+}
+
 fn byte_order(fields: &[KeyType]) -> ByteOrder {
     match fields {
         [KeyType::Ifname | KeyType::Mark] => ByteOrder::Host,
+        // `nft` counts on a length where there is an order, and a verdict has none.
+        [KeyType::Verdict] => ByteOrder::Mixed,
         [_] => ByteOrder::Network,
         _ => ByteOrder::Mixed,
     }
@@ -164,12 +171,22 @@ fn new_chain(table: Table, chain: &BaseChain) -> ChainMessage {
             ChainAttribute::Table(table.name.to_owned()),
             ChainAttribute::Name(chain.name.clone()),
             ChainAttribute::Type(chain.kind.to_string()),
-            ChainAttribute::Policy(POLICY_ACCEPT),
+            ChainAttribute::Policy(chain.policy.number()),
             ChainAttribute::Hook(vec![
                 HookAttribute::Number(HookNumber::Other(chain.hook.number())),
                 HookAttribute::Priority(chain.priority.cast_unsigned()),
             ]),
             ChainAttribute::UserData(userdata::comment(&chain.comment)),
+        ],
+    }
+}
+
+fn new_regular_chain(table: Table, chain: &str, comment: &str) -> ChainMessage {
+    ChainMessage {
+        attributes: vec![
+            ChainAttribute::Table(table.name.to_owned()),
+            ChainAttribute::Name(chain.to_owned()),
+            ChainAttribute::UserData(userdata::comment(comment)),
         ],
     }
 }
@@ -186,29 +203,9 @@ fn rule_of(
 }
 
 fn new_rule(table: Table, chain: &str, rule: &Rule) -> RuleMessage {
-    let expressions = RuleAttribute::Expressions(of_rule(rule));
+    let expressions = compile(rule).into_iter().map(Expression::message).collect();
+    let expressions = RuleAttribute::Expressions(expressions);
     let comment = (!rule.comment.is_empty())
         .then(|| RuleAttribute::UserData(userdata::comment(&rule.comment)));
     rule_of(table, chain, [expressions].into_iter().chain(comment))
-}
-
-fn new_element(element: &Element) -> Vec<SetElementAttribute> {
-    let mut attributes = vec![
-        SetElementAttribute::Key(key_attribute(&element.key)),
-        SetElementAttribute::UserData(userdata::comment(&element.comment)),
-    ];
-    if let Some(data) = &element.data {
-        attributes.push(SetElementAttribute::Data(key_attribute(std::slice::from_ref(data))));
-    }
-    attributes
-}
-
-fn element_of(table: Table, set: &str, element: Vec<SetElementAttribute>) -> SetElementMessage {
-    SetElementMessage {
-        attributes: vec![
-            SetElementList::Table(table.name.to_owned()),
-            SetElementList::Set(set.to_owned()),
-            SetElementList::Elements(vec![ListAttribute::Element(element)]),
-        ],
-    }
 }

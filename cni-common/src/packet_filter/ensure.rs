@@ -7,7 +7,7 @@
 //! way.
 
 use crate::Result;
-use crate::nft::{BaseChain, Element, Operation, Rule, Set, Table, Value};
+use crate::nft::{Element, Operation, Rule, Set, Table, Value};
 use crate::sys::nft::Nft;
 
 use super::element::{self, ElementKey};
@@ -99,7 +99,7 @@ fn is_base_there(nft: &mut Nft, wanted: &Wanted) -> bool {
         let Operation::AddChain(table, chain) = operation else { return true };
         let has_hook = |nft: &mut Nft| {
             let found = nft.find_chain(*table, &chain.name).ok().flatten();
-            found.is_some_and(|found| found.hook == hook(chain))
+            found.is_some_and(|found| found.is_placed_as(chain))
         };
         let has_rules = |nft: &mut Nft| {
             let rules: Vec<&Rule> = wanted.rules(&chain.name).collect();
@@ -117,14 +117,9 @@ fn misplaced_chains(nft: &mut Nft, wanted: &Wanted) -> Result<Vec<Operation>> {
     let mut operations = Vec::new();
     for operation in &wanted.base {
         let Operation::AddChain(table, chain) = operation else { continue };
-        if nft.find_chain(*table, &chain.name)?.is_some_and(|found| found.hook != hook(chain)) {
+        if nft.find_chain(*table, &chain.name)?.is_some_and(|found| !found.is_placed_as(chain)) {
             operations.push(Operation::DeleteChain(*table, chain.name.clone()));
         }
     }
     Ok(operations)
-}
-
-/// The hook of a chain as the kernel tells it.
-pub(super) fn hook(chain: &BaseChain) -> Option<(String, u32, i32)> {
-    Some((chain.kind.to_string(), chain.hook.number(), chain.priority))
 }

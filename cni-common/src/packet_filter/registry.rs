@@ -20,12 +20,7 @@ pub struct Registry {
 impl Registry {
     /// The map of this name; the comment says what is counted.
     pub fn new(table: Table, name: &str, comment: &str) -> Self {
-        let set = Set {
-            name: name.to_owned(),
-            key: vec![KeyType::Ifname],
-            data: Some(KeyType::Mark),
-            comment: comment.to_owned(),
-        };
+        let set = Set::new(name, &[KeyType::Ifname], comment).to(&[KeyType::Mark]);
         Self { table, set }
     }
 
@@ -43,11 +38,8 @@ impl Registry {
     /// The entry of an attachment that has this many elements.
     pub fn element(&self, host_interface: &str, count: usize, comment: &str) -> Element {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Element {
-            key: self.key(host_interface).key,
-            data: Some(Value::Mark(count)),
-            comment: comment.to_owned(),
-        }
+        let key = self.key(host_interface).key;
+        Element::new(key, comment).with_data(vec![Value::Mark(count)])
     }
 
     /// How many elements the attachment of this comment has; `None` if it is not in the map.
@@ -58,9 +50,11 @@ impl Registry {
         comment: &str,
     ) -> Result<Option<usize>> {
         let found = self.key(host_interface).find(nft)?;
-        Ok(found.filter(|element| element.comment == comment).map(|element| match element.data {
-            Some(Value::Mark(count)) => usize::try_from(count).unwrap_or(usize::MAX),
-            _ => usize::MAX,
-        }))
+        Ok(found.filter(|element| element.comment == comment).map(
+            |element| match element.data[..] {
+                [Value::Mark(count)] => usize::try_from(count).unwrap_or(usize::MAX),
+                _ => usize::MAX,
+            },
+        ))
     }
 }

@@ -4,8 +4,6 @@ use crate::nft::{BaseChain, Element, Rule, Set, Table};
 use crate::sys::nft::Nft;
 use crate::{Code, Error, Result};
 
-use super::ensure::hook;
-
 /// The faults found so far.
 #[derive(Debug, Default)]
 pub struct Report(Vec<String>);
@@ -28,10 +26,10 @@ impl Report {
             self.fault(format!("{name}: missing"));
             return Ok(());
         };
-        if found.hook != hook(chain) {
+        if !found.is_placed_as(chain) {
             self.fault(format!(
-                "{name}: its hook is not \"type {} hook {} priority {}\"",
-                chain.kind, chain.hook, chain.priority
+                "{name}: its hook is not \"type {} hook {} priority {}; policy {}\"",
+                chain.kind, chain.hook, chain.priority, chain.policy
             ));
         }
         let found = nft.list_rules(table, &chain.name)?;

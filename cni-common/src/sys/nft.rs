@@ -4,6 +4,7 @@
 //! answers are there when that returns, and nothing here ever waits. A socket belongs to the
 //! network namespace of the thread that opened it.
 
+mod answer;
 mod batch;
 mod query;
 
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-pub use self::query::{Answers, read_answers};
+pub use self::answer::{Answers, read_answers};
 use super::netfilter::NetfilterSocket;
 use crate::error::{Code, Error, Result};
 use crate::nft::{Generation, Operation};

@@ -7,18 +7,12 @@ use testsupport::Host;
 use crate::TABLE;
 
 fn addresses() -> Set {
-    Set {
-        name: "addresses".to_owned(),
-        key: vec![KeyType::Ipv4],
-        data: None,
-        comment: String::new(),
-    }
+    Set::new("addresses", &[KeyType::Ipv4], "")
 }
 
 fn element(number: u32) -> Element {
     let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number);
-    let comment = format!("network/container-{number:064}/eth0");
-    Element { key: vec![Value::Ip(ip.into())], data: None, comment }
+    Element::new(vec![Value::Ip(ip.into())], format!("network/container-{number:064}/eth0"))
 }
 
 #[test]

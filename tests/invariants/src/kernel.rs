@@ -37,16 +37,17 @@ pub fn netlink_answer(data: &[u8]) {
 /// A datagram of nf_tables, asked about a set with such a key as the first byte chooses.
 pub fn nft_answer(data: &[u8]) {
     let Some((choice, datagram)) = data.split_first() else { return };
-    use KeyType::{Ether, Ifname, Ipv4, Ipv6, Mark};
+    use KeyType::{Ether, Ifname, Ipv4, Ipv6, Mark, Port};
     let keys: [&[KeyType]; 6] =
         [&[Ipv4], &[Ipv6], &[Ether], &[Ifname, Ether], &[Mark, Ipv6, Ifname], &[Ifname]];
     let key = keys[usize::from(*choice) % keys.len()];
-    let set = Set {
-        name: "set".to_owned(),
-        key: key.to_vec(),
-        data: (choice & 64 != 0).then_some(Mark),
-        comment: String::new(),
-    };
+    let mut set = Set::new("set", key, "");
+    if choice & 64 != 0 {
+        set = set.to(&[Mark, Port]);
+    }
+    if choice & 128 != 0 {
+        set = set.of_intervals();
+    }
     let told = match nft::read_answers(datagram, &set) {
         Ok(told) => told,
         Err(error) => return is_sound(&error, &[Code::Kernel]),

@@ -3,49 +3,22 @@
 
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainMessage, GenMessage, ListAttribute, NfTablesMessage as Message,
-    RuleAttribute, RuleMessage, SetAttribute, SetElementAttribute, SetElementList,
-    SetElementMessage, SetMessage, TableMessage,
+    RuleAttribute, RuleMessage, SetAttribute, SetElementList, SetElementMessage, SetMessage,
+    TableMessage,
 };
-use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
-
+use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
 use nix::errno::Errno;
 
+use super::answer::{
+    read_chains, read_elements, read_generation, read_rules, read_sets, read_table_use, read_tables,
+};
 use super::{Nft, is_unsupported};
 use crate::error::{Code, Context, Error, Result};
-use crate::nft::{self, Element, Family, FoundChain, FoundRule, Generation, Set, Table, Value};
-use crate::sys::netfilter::{NEW_ELEMENTS, Netfilter, NetfilterSocket};
-use crate::sys::socket::{Whole, is_transient, read_datagram};
-
-/// What one datagram of answers says.
-#[derive(Debug)]
-pub struct Answers {
-    /// The state's number.
-    pub generation: Option<Generation>,
-    /// The names of sets.
-    pub sets: Vec<String>,
-    /// Chains.
-    pub chains: Vec<FoundChain>,
-    /// Rules.
-    pub rules: Vec<FoundRule>,
-    /// Elements of the set that was asked about.
-    pub elements: Vec<Element>,
-}
-
-/// Reads a datagram of answers, those about elements as of `set`.
-pub fn read_answers(datagram: &[u8], set: &Set) -> Result<Answers> {
-    let messages = read_datagram::<Netfilter>(datagram)?.into_iter();
-    let answer = objects(messages.filter_map(|message| message.object()));
-    Ok(Answers {
-        generation: answer.iter().find_map(|message| match message {
-            Message::NewGen(message) => nft::generation(message),
-            _ => None,
-        }),
-        sets: read_sets(&answer),
-        chains: read_chains(&answer).collect(),
-        rules: read_rules(&answer),
-        elements: read_elements(&answer, set),
-    })
-}
+use crate::nft::{
+    self, Element, Family, FoundChain, FoundRule, FoundTable, Generation, Set, Table, Value,
+};
+use crate::sys::netfilter::NetfilterSocket;
+use crate::sys::socket::{Whole, is_transient};
 
 /// Changes would have to come in between, and hide the same element, this many times.
 const MAX_DUMPS: usize = 20;
@@ -58,10 +31,7 @@ impl Nft {
         let message = Message::GetGen(GenMessage { attributes: Vec::new() });
         let answer = self.get(Family::Inet, message);
         let answer = answer.context("ask for the packet filter's generation")?;
-        Ok(answer.iter().find_map(|message| match message {
-            Message::NewGen(message) => nft::generation(message),
-            _ => None,
-        }))
+        Ok(read_generation(&answer))
     }
 
     /// Whether the table is there.
@@ -78,10 +48,7 @@ impl Nft {
         let message = Message::GetTable(TableMessage { attributes });
         let answer = self.get(table.family, message);
         let answer = answer.with_context(|| format!("look for table {table}"))?;
-        Ok(answer.iter().find_map(|message| match message {
-            Message::NewTable(message) => nft::table_use(message),
-            _ => None,
-        }))
+        Ok(read_table_use(&answer))
     }
 
     /// The element of this key. The set's other properties are not looked at.
@@ -91,8 +58,7 @@ impl Nft {
         set: &Set,
         key: &[Value],
     ) -> Result<Option<Element>> {
-        let element =
-            ListAttribute::Element(vec![SetElementAttribute::Key(nft::key_attribute(key))]);
+        let element = ListAttribute::Element(nft::key_element(key));
         let mut attributes = elements_of(table, &set.name);
         attributes.push(SetElementList::Elements(vec![element]));
         let message = Message::GetSetElement(SetElementMessage { attributes });
@@ -123,7 +89,6 @@ impl Nft {
             else {
                 break;
             };
-            let answer = objects(answer.into_iter());
             for element in read_elements(&answer, set).into_iter().filter(&wanted) {
                 if !found.iter().any(|known| known.key == element.key) {
                     found.push(element);
@@ -145,8 +110,7 @@ impl Nft {
         // The rest of the answer goes with the connection.
         let answer = Self::open()?.query(|socket| socket.dump_beginning(&message));
         let answer = answer.with_context(|| format!("look into set {table} {name}"))?;
-        let answer = objects(answer.unwrap_or_default().into_iter());
-        Ok(read_elements(&answer, set))
+        Ok(read_elements(&answer.unwrap_or_default(), set))
     }
 
     /// The names of the table's sets.
@@ -167,7 +131,7 @@ impl Nft {
         let message = Message::GetChain(ChainMessage { attributes });
         let answer = self.get(table.family, message);
         let answer = answer.with_context(|| format!("look for chain {table} {name}"))?;
-        Ok(read_chains(&answer).next())
+        Ok(read_chains(&answer).into_iter().next())
     }
 
     /// The rules of the chain, in order.
@@ -180,6 +144,32 @@ impl Nft {
         self.rules(table, Vec::new())
     }
 
+    /// The tables of all families, whoever made them.
+    pub fn list_tables(&mut self) -> Result<Vec<FoundTable>> {
+        let message = Message::GetTable(TableMessage { attributes: Vec::new() });
+        let answer = self.dump_all(message).context("list the packet filter's tables")?;
+        Ok(read_tables(&answer))
+    }
+
+    /// The chains of all tables, whoever made them.
+    pub fn list_chains(&mut self) -> Result<Vec<FoundChain>> {
+        let message = Message::GetChain(ChainMessage { attributes: Vec::new() });
+        let answer = self.dump_all(message).context("list the packet filter's chains")?;
+        Ok(read_chains(&answer))
+    }
+
+    /// The rules of a chain that was found, in order.
+    pub fn list_rules_of(&mut self, chain: &FoundChain) -> Result<Vec<FoundRule>> {
+        let attributes = vec![
+            RuleAttribute::Table(chain.table.name.clone()),
+            RuleAttribute::Chain(chain.name.clone()),
+        ];
+        let message = Message::GetRule(RuleMessage { attributes });
+        let answer = self.dump(chain.table.family, message);
+        let doing = || format!("list the rules of chain {} {}", chain.table, chain.name);
+        Ok(read_rules(&answer.with_context(doing)?))
+    }
+
     fn rules(&mut self, table: Table, more: Vec<RuleAttribute>) -> Result<Vec<FoundRule>> {
         let mut attributes = vec![RuleAttribute::Table(table.name.to_owned())];
         attributes.extend(more);
@@ -190,17 +180,23 @@ impl Nft {
     }
 
     /// One object; absent is an answer.
-    fn get(&mut self, family: Family, message: Message) -> Result<Vec<Message>> {
+    fn get(&mut self, family: Family, message: Message) -> Result<Vec<NetfilterMessage>> {
         let message = NetfilterMessage::new(nft::header(family), message);
         let answer = self.query(|socket| socket.get(&message))?;
-        Ok(objects(answer.into_iter()))
+        Ok(answer.into_iter().collect())
     }
 
     /// All objects of a kind.
-    fn dump(&mut self, family: Family, message: Message) -> Result<Vec<Message>> {
+    fn dump(&mut self, family: Family, message: Message) -> Result<Vec<NetfilterMessage>> {
         let message = NetfilterMessage::new(nft::header(family), message);
-        let answer = self.query(|socket| socket.dump(&message))?;
-        Ok(objects(answer.unwrap_or_default().into_iter()))
+        Ok(self.query(|socket| socket.dump(&message))?.unwrap_or_default())
+    }
+
+    /// All objects of a kind, of all families.
+    fn dump_all(&mut self, message: Message) -> Result<Vec<NetfilterMessage>> {
+        let header = NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, 0);
+        let message = NetfilterMessage::new(header, message);
+        Ok(self.query(|socket| socket.dump(&message))?.unwrap_or_default())
     }
 
     /// Asks; `None` for what is not there. When an answer was lost, asks on a new socket.
@@ -236,50 +232,6 @@ fn is_lost(error: &Error) -> bool {
         && (is_transient(error) || error.raw_errno() == Some(Errno::EBUSY))
 }
 
-fn objects(messages: impl Iterator<Item = NetfilterMessage>) -> Vec<Message> {
-    let object = |message: NetfilterMessage| match message.inner {
-        NetfilterMessageInner::NfTables(object) => Some(object),
-        _ => None,
-    };
-    messages.filter_map(object).collect()
-}
-
 fn elements_of(table: Table, set: &str) -> Vec<SetElementList> {
     vec![SetElementList::Table(table.name.to_owned()), SetElementList::Set(set.to_owned())]
-}
-
-fn read_elements(answer: &[Message], set: &Set) -> Vec<Element> {
-    answer
-        .iter()
-        .filter_map(|message| match message {
-            Message::Other { message_type: NEW_ELEMENTS, attributes } => {
-                Some(nft::elements(attributes, (&set.key, set.data)))
-            }
-            _ => None,
-        })
-        .flatten()
-        .collect()
-}
-
-fn read_sets(answer: &[Message]) -> Vec<String> {
-    let name = |message: &Message| match message {
-        Message::NewSet(message) => nft::set_name(message),
-        _ => None,
-    };
-    answer.iter().filter_map(name).collect()
-}
-
-fn read_rules(answer: &[Message]) -> Vec<FoundRule> {
-    let rule = |message: &Message| match message {
-        Message::NewRule(message) => nft::rule(message),
-        _ => None,
-    };
-    answer.iter().filter_map(rule).collect()
-}
-
-fn read_chains(answer: &[Message]) -> impl Iterator<Item = FoundChain> {
-    answer.iter().filter_map(|message| match message {
-        Message::NewChain(message) => nft::chain(message),
-        _ => None,
-    })
 }

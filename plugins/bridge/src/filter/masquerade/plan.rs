@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cni_common::nft::{
-    BaseChain, ChainType, Element, Field, Hook, KeyType, Operation, Presence, Rule, Set, Statement,
-    Value,
+    BaseChain, ChainType, Element, Field, Hook, KeyType, Operation, Policy, Presence, Rule, Set,
+    Statement, Value,
 };
 use cni_common::packet_filter::table::{self, INET as TABLE};
 use cni_common::packet_filter::{Registry, Unit, Wanted, owner};
@@ -54,12 +54,9 @@ impl Place {
 
     /// Its set of container addresses.
     pub(super) fn set(&self) -> Set {
-        Set {
-            name: self.name(),
-            key: vec![if self.subnet.is_ipv4() { KeyType::Ipv4 } else { KeyType::Ipv6 }],
-            data: None,
-            comment: format!("addresses in network {}", owner::network_part(&self.network)),
-        }
+        let key = if self.subnet.is_ipv4() { KeyType::Ipv4 } else { KeyType::Ipv6 };
+        let network = owner::network_part(&self.network);
+        Set::new(self.name(), &[key], format!("addresses in network {network}"))
     }
 
     /// Its chain.
@@ -69,6 +66,7 @@ impl Place {
             kind: ChainType::Nat,
             hook: Hook::Postrouting,
             priority: PRIORITY,
+            policy: Policy::Accept,
             comment: format!(
                 "network {}: what leaves {} for elsewhere",
                 owner::network_part(&self.network),
@@ -154,7 +152,7 @@ pub(super) fn wanted(subject: &Subject<'_>, addresses: &[IpNetwork]) -> Wanted {
     let mut elements = vec![(TABLE, registry.set().clone(), registration)];
     elements.extend(unique.into_iter().map(|address| {
         let key = vec![Value::Ip(address.ip())];
-        let element = Element { key, data: None, comment: comment.clone() };
+        let element = Element::new(key, comment.clone());
         (TABLE, Place::of(network, address).set(), element)
     }));
     Wanted { base, elements }

@@ -4,8 +4,8 @@
 //! of two rules for all of them.
 
 use cni_common::nft::{
-    BaseChain, ChainType, Element, Field, Hook, KeyType, Operation, Presence, Rule, Set, Statement,
-    Value,
+    BaseChain, ChainType, Element, Field, Hook, KeyType, Operation, Policy, Presence, Rule, Set,
+    Statement, Value, Verdict,
 };
 use cni_common::packet_filter::table::{self, BRIDGE as TABLE};
 use cni_common::packet_filter::{Unit, Wanted, owner};
@@ -18,22 +18,13 @@ const PRIORITY: i32 = -300;
 
 /// The ports that are guarded.
 pub(super) fn ports() -> Set {
-    Set {
-        name: "guarded".to_owned(),
-        key: vec![KeyType::Ifname],
-        data: None,
-        comment: "bridge ports whose frames are checked".to_owned(),
-    }
+    Set::new("guarded", &[KeyType::Ifname], "bridge ports whose frames are checked")
 }
 
 /// What may come in by them.
 pub(super) fn senders() -> Set {
-    Set {
-        name: "senders".to_owned(),
-        key: vec![KeyType::Ifname, KeyType::Ether],
-        data: None,
-        comment: "port . the container's own MAC address".to_owned(),
-    }
+    let key = [KeyType::Ifname, KeyType::Ether];
+    Set::new("senders", &key, "port . the container's own MAC address")
 }
 
 /// The chain.
@@ -43,22 +34,24 @@ pub(super) fn chain() -> BaseChain {
         kind: ChainType::Filter,
         hook: Hook::Prerouting,
         priority: PRIORITY,
+        policy: Policy::Accept,
         comment: "guarded ports may send from the container's own MAC address only".to_owned(),
     }
 }
 
 /// Its rules.
 pub(super) fn rules() -> [Rule; 2] {
+    let drop = || Statement::Verdict(Verdict::Drop);
     let guarded = Statement::Lookup(vec![Field::InputName], Presence::In, ports().name);
     let foreign =
         |field| Statement::Lookup(vec![Field::InputName, field], Presence::NotIn, senders().name);
     [
         Rule {
-            statements: vec![guarded.clone(), foreign(Field::EtherSource), Statement::Drop],
+            statements: vec![guarded.clone(), foreign(Field::EtherSource), drop()],
             comment: "frames from another address".to_owned(),
         },
         Rule {
-            statements: vec![guarded, Statement::Arp, foreign(Field::ArpSender), Statement::Drop],
+            statements: vec![guarded, Statement::Arp, foreign(Field::ArpSender), drop()],
             comment: "ARP that speaks for another address".to_owned(),
         },
     ]
@@ -91,7 +84,7 @@ pub(super) fn wanted(subject: &Subject<'_>, mac: Mac) -> Wanted {
         Operation::FlushChain(TABLE, name.clone()),
     ];
     base.extend(rules().map(|rule| Operation::AddRule(TABLE, name.clone(), rule)));
-    let element = |key| Element { key, data: None, comment: comment.clone() };
+    let element = |key| Element::new(key, comment.clone());
     Wanted {
         base,
         elements: vec![
