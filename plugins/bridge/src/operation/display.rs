@@ -3,6 +3,7 @@
 use std::fmt;
 
 use cni_common::types::net::{DuplicateDetection, LinkRoute, PortFlags};
+use cni_common::types::{Mac, VlanId};
 
 use super::{HostLinkChange, Operation, Place, VlanAction};
 
@@ -10,35 +11,17 @@ impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateBridge { name, mac, mtu, vlan_filtering } => {
-                write!(f, "ip link add {name} address {mac}{} up type bridge", Mtu(*mtu))?;
-                if *vlan_filtering { f.write_str(" vlan_filtering 1") } else { Ok(()) }
+                let filtering = if *vlan_filtering { " vlan_filtering 1" } else { "" };
+                let mtu = Mtu(*mtu);
+                write!(f, "ip link add {name} address {mac}{mtu} up type bridge{filtering}")
             }
-            Self::SetHostLink { name, change } => match change {
-                HostLinkChange::Up => write!(f, "ip link set {name} up"),
-                HostLinkChange::Down => write!(f, "ip link set {name} down"),
-                HostLinkChange::NotPromiscuous => write!(f, "ip link set {name} promisc off"),
-                HostLinkChange::Promiscuous => write!(f, "ip link set {name} promisc on"),
-                HostLinkChange::KeepMac(mac) => write!(f, "ip link set {name} address {mac}"),
-            },
-            Self::CreatePair { host, peer, bridge, mtu } => write!(
-                f,
-                "ip link add {} address {}{mtu} master {bridge} up \
-                 type veth peer {} address {}{mtu} netns CONTAINER",
-                host.0,
-                host.1,
-                peer.0,
-                peer.1,
-                mtu = Mtu(*mtu),
-            ),
-            Self::CreateVlanGateway { gateway, port, mtu } => write!(
-                f,
-                "ip link add {} address {}{mtu} up type veth peer {} address {}{mtu}",
-                gateway.0,
-                gateway.1,
-                port.0,
-                port.1,
-                mtu = Mtu(*mtu),
-            ),
+            Self::SetHostLink { name, change } => host_link(f, name, *change),
+            Self::CreatePair { host, peer, bridge, mtu } => pair(f, (host, peer), bridge, *mtu),
+            Self::CreateVlanGateway { gateway, port, mtu } => {
+                let ((name, mac), (port, port_mac), mtu) = (gateway, port, Mtu(*mtu));
+                write!(f, "ip link add {name} address {mac}{mtu} up ")?;
+                write!(f, "type veth peer {port} address {port_mac}{mtu}")
+            }
             Self::JoinBridge { port, bridge } => {
                 write!(f, "ip link set {port} master {bridge} up")
             }
@@ -50,56 +33,80 @@ impl fmt::Display for Operation {
                 write!(f, "ip link set {name} type bridge_slave locked off")
             }
             Self::PortVlans { name, first, last, action } => {
-                let (verb, kind) = match action {
-                    VlanAction::AddAccess => ("add", " pvid untagged"),
-                    VlanAction::AddTagged => ("add", ""),
-                    VlanAction::Remove => ("del", ""),
-                };
-                write!(f, "bridge vlan {verb} dev {name} vid {first}")?;
-                if first < last {
-                    write!(f, "-{last}")?
-                }
-                f.write_str(kind)
+                vlans(f, name, (*first, *last), *action)
             }
-            other => layer3(other, f),
+            Self::Sysctl { place, name, value, .. } => {
+                write!(f, "{}sysctl -w net/{name}={value}", inside(*place))
+            }
+            Self::EnableForwarding { name } => write!(f, "sysctl -w net/{name}=1"),
+            Self::AddAddress { place, link, address, detection } => {
+                let skipped = address.is_ipv6() && *detection == DuplicateDetection::Skipped;
+                let nodad = if skipped { " nodad" } else { "" };
+                write!(f, "{}ip address add {address} dev {link}{nodad}", inside(*place))
+            }
+            Self::RemoveAddress { link, address } => {
+                write!(f, "ip address del {address} dev {link}")
+            }
+            Self::ContainerUp { name } => {
+                write!(f, "{}ip link set {name} up", inside(Place::Container))
+            }
+            Self::AddRoute { link, route } => {
+                write!(f, "{}ip route add {}", inside(Place::Container), RouteText(link, route))
+            }
+            Self::AwaitPort { name } => write!(f, "await {name} operationally up"),
+            Self::AwaitAddresses { place, name, addresses } => {
+                let addresses: Vec<String> = addresses.iter().map(|a| a.ip().to_string()).collect();
+                write!(f, "{}await {} of {name} usable", inside(*place), addresses.join(" "))
+            }
+            Self::Announce { name, mac } => {
+                write!(f, "{}ip link set {name} address {mac}", inside(Place::Container))
+            }
+            Self::WriteResolvConf { path, text, .. } => {
+                write!(f, "write {} {text:?}", path.display())
+            }
         }
     }
 }
 
-/// Addresses, routes, values and waiting.
-fn layer3(operation: &Operation, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match operation {
-        Operation::Sysctl { place, name, value, .. } => {
-            write!(f, "{}sysctl -w net/{name}={value}", inside(*place))
-        }
-        Operation::EnableForwarding { name } => write!(f, "sysctl -w net/{name}=1"),
-        Operation::AddAddress { place, link, address, detection } => {
-            let nodad = address.is_ipv6() && *detection == DuplicateDetection::Skipped;
-            write!(f, "{}ip address add {address} dev {link}", inside(*place))?;
-            if nodad { f.write_str(" nodad") } else { Ok(()) }
-        }
-        Operation::RemoveAddress { link, address } => {
-            write!(f, "ip address del {address} dev {link}")
-        }
-        Operation::ContainerUp { name } => {
-            write!(f, "{}ip link set {name} up", inside(Place::Container))
-        }
-        Operation::AddRoute { link, route } => {
-            write!(f, "{}ip route add {}", inside(Place::Container), RouteText(link, route))
-        }
-        Operation::AwaitPort { name } => write!(f, "await {name} operationally up"),
-        Operation::AwaitAddresses { place, name, addresses } => {
-            let addresses: Vec<String> = addresses.iter().map(|a| a.ip().to_string()).collect();
-            write!(f, "{}await {} of {name} usable", inside(*place), addresses.join(" "))
-        }
-        Operation::Announce { name, mac } => {
-            write!(f, "{}ip link set {name} address {mac}", inside(Place::Container))
-        }
-        Operation::WriteResolvConf { path, text, .. } => {
-            write!(f, "write {} {text:?}", path.display())
-        }
-        _ => Ok(()),
+fn host_link(f: &mut fmt::Formatter<'_>, name: &str, change: HostLinkChange) -> fmt::Result {
+    write!(f, "ip link set {name} ")?;
+    match change {
+        HostLinkChange::Up => f.write_str("up"),
+        HostLinkChange::Down => f.write_str("down"),
+        HostLinkChange::NotPromiscuous => f.write_str("promisc off"),
+        HostLinkChange::Promiscuous => f.write_str("promisc on"),
+        HostLinkChange::KeepMac(mac) => write!(f, "address {mac}"),
     }
+}
+
+/// The pair of an attachment; each end has a name and an address.
+fn pair(
+    f: &mut fmt::Formatter<'_>,
+    (host, peer): (&(String, Mac), &(String, Mac)),
+    bridge: &str,
+    mtu: Option<u32>,
+) -> fmt::Result {
+    let ((host, host_mac), (peer, peer_mac), mtu) = (host, peer, Mtu(mtu));
+    write!(f, "ip link add {host} address {host_mac}{mtu} master {bridge} up ")?;
+    write!(f, "type veth peer {peer} address {peer_mac}{mtu} netns CONTAINER")
+}
+
+fn vlans(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    (first, last): (VlanId, VlanId),
+    action: VlanAction,
+) -> fmt::Result {
+    let (verb, kind) = match action {
+        VlanAction::AddAccess => ("add", " pvid untagged"),
+        VlanAction::AddTagged => ("add", ""),
+        VlanAction::Remove => ("del", ""),
+    };
+    write!(f, "bridge vlan {verb} dev {name} vid {first}")?;
+    if first < last {
+        write!(f, "-{last}")?;
+    }
+    f.write_str(kind)
 }
 
 fn inside(place: Place) -> &'static str {
