@@ -124,7 +124,7 @@ impl Machine {
 
     fn create_bridge(&mut self, operation: &Operation) -> Result<()> {
         let Operation::CreateBridge { name, mac, mtu, vlan_filtering } = operation else {
-            return Ok(());
+            return Err(wrong_operation(operation));
         };
         let bridge = NewBridge { name, mac: *mac, mtu: *mtu, vlan_filtering: *vlan_filtering };
         match self.host.create_bridge(&bridge) {
@@ -141,7 +141,7 @@ impl Machine {
 
     fn create_pair(&mut self, operation: &Operation) -> Result<()> {
         let Operation::CreatePair { host, peer, bridge, mtu } = operation else {
-            return Ok(());
+            return Err(wrong_operation(operation));
         };
         let master = self.index(Place::Host, bridge)?;
         let pair = NewPair {
@@ -169,7 +169,7 @@ impl Machine {
 
     fn create_vlan_gateway(&mut self, operation: &Operation) -> Result<()> {
         let Operation::CreateVlanGateway { gateway, port, mtu } = operation else {
-            return Ok(());
+            return Err(wrong_operation(operation));
         };
         let pair = NewPair {
             host: NewEnd { name: &gateway.0, mac: gateway.1 },
@@ -243,7 +243,7 @@ impl Machine {
 
     fn add_address(&mut self, operation: &Operation) -> Result<()> {
         let Operation::AddAddress { place, link, address, detection } = operation else {
-            return Ok(());
+            return Err(wrong_operation(operation));
         };
         let index = self.index(*place, link)?;
         let (netlink, netns) = match place {
@@ -326,4 +326,9 @@ fn set_if_possible(name: &str, value: &str) -> bool {
         log::debug(|| format!("passed over: {error}"));
     }
     written.is_ok()
+}
+
+/// A step was handed to the function of another: a defect, and never a success.
+fn wrong_operation(operation: &Operation) -> Error {
+    Error::new(Code::Internal, format!("not the operation to be done here: {operation}"))
 }
