@@ -65,10 +65,18 @@ pub fn is_unfinished(alias: &str) -> bool {
 
 /// Whether a link is the host interface of some attachment, and says of which.
 pub fn is_host_interface(name: &str, alias: &str) -> bool {
-    let is_derived = name.strip_prefix("veth").is_some_and(|digits| {
+    is_derived(name) && alias.contains('/')
+}
+
+/// Whether a link is the host interface of an attachment whose ADD has not come to its end.
+pub fn is_being_attached(name: &str, alias: &str) -> bool {
+    is_derived(name) && is_unfinished(alias)
+}
+
+fn is_derived(name: &str) -> bool {
+    name.strip_prefix("veth").is_some_and(|digits| {
         digits.len() == DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    });
-    is_derived && alias.contains('/')
+    })
 }
 
 /// Whether a link is the host interface of some attachment of this network.

@@ -12,7 +12,7 @@ use super::netlink::Netlink;
 use crate::error::{Context, Result};
 use crate::types::VlanId;
 use crate::types::net::PortFlags;
-use crate::types::net::{VlanKind, VlanRange};
+use crate::types::net::{Link, VlanKind, VlanRange};
 
 impl Netlink {
     /// Writes an alias on the port of this name and sets its flags, in one message.
@@ -46,8 +46,8 @@ impl Netlink {
         self.send_unacknowledged(&RouteNetlinkMessage::SetLink(aliased(name, alias).build()))
     }
 
-    /// The names of the ports of the bridge with this index.
-    pub fn list_ports(&mut self, index: u32) -> Result<Vec<String>> {
+    /// The ports of the bridge with this index.
+    pub fn list_ports(&mut self, index: u32) -> Result<Vec<Link>> {
         let mut request = LinkMessage::default();
         request.attributes = vec![
             LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]),
@@ -55,7 +55,7 @@ impl Netlink {
         ];
         let answers = self.dump(&RouteNetlinkMessage::GetLink(request)).context("list ports")?;
         // A kernel that does not filter sends all links.
-        Ok(links(answers).filter(|link| link.master == Some(index)).map(|link| link.name).collect())
+        Ok(links(answers).filter(|link| link.master == Some(index)).collect())
     }
 
     /// Lets the VLANs of `range` pass the port with this index.

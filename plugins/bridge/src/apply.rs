@@ -29,13 +29,17 @@ pub struct Machine {
     bridge: String,
     journal: Journal<Undo>,
     indices: Vec<(Place, String, u32)>,
+    /// Ports of the bridge, by index, that were there in full before this run changed anything that
+    /// others share: they depend on none of it. `None` as long as nothing of that was changed.
+    independent_ports: Option<Vec<u32>>,
 }
 
 impl Machine {
     /// Nothing done yet. `bridge` is the bridge's name.
     pub fn new(host: Netlink, (netns, container): (Netns, Netlink), bridge: &str) -> Self {
         let (journal, indices) = (Journal::default(), Vec::new());
-        Self { host, container, netns, bridge: bridge.to_owned(), journal, indices }
+        let (bridge, independent_ports) = (bridge.to_owned(), None);
+        Self { host, container, netns, bridge, journal, indices, independent_ports }
     }
 
     /// Does `operations` in order, noting how to undo each; stops at the first that fails.
@@ -83,6 +87,7 @@ impl Machine {
             Operation::EnableForwarding { name } => self.enable_forwarding(name),
             Operation::AddAddress { .. } => self.add_address(operation),
             Operation::RemoveAddress { link, address } => {
+                self.observe_ports();
                 let index = self.index(Place::Host, link)?;
                 let was_there = self
                     .host
@@ -129,6 +134,7 @@ impl Machine {
         let bridge = NewBridge { name, mac: *mac, mtu: *mtu, vlan_filtering: *vlan_filtering };
         match self.host.create_bridge(&bridge) {
             Ok(()) => {
+                self.independent_ports.get_or_insert_default();
                 self.journal.note(Undo::Shared(SharedUndo::RemoveBridge(name.clone())));
                 Ok(())
             }
@@ -178,6 +184,7 @@ impl Machine {
             netns: None,
             mtu: *mtu,
         };
+        self.observe_ports();
         let created = self.host.create_pair(&pair);
         if !created.as_ref().is_err_and(|error| error.is(Code::Kernel)) {
             let undo = SharedUndo::RemoveVlanGateway(port.0.clone());
@@ -246,6 +253,9 @@ impl Machine {
             return Err(wrong_operation(operation));
         };
         let index = self.index(*place, link)?;
+        if *place == Place::Host {
+            self.observe_ports();
+        }
         let (netlink, netns) = match place {
             Place::Host => (&mut self.host, None),
             Place::Container => (&mut self.container, Some(&self.netns)),

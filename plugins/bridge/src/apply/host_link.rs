@@ -8,6 +8,9 @@ use crate::operation::{HostLinkChange, Operation, SharedUndo, Undo};
 
 impl Machine {
     pub(super) fn set_host_link(&mut self, name: &str, change: HostLinkChange) -> Result<()> {
+        if change.inverse().is_some() {
+            self.observe_ports();
+        }
         self.change_host_link(name, change)?;
         if let Some(back) = change.inverse() {
             self.journal.note(Undo::Shared(SharedUndo::ChangeLink(name.to_owned(), back)));

@@ -1,12 +1,12 @@
 //! Undoing what an ADD has done.
 
 use cni_common::error::{Error, Result};
-use cni_common::log;
 use cni_common::sys::link::LinkKind;
 use cni_common::sys::{Netlink, sysctl};
 use cni_common::types::Mac;
-use cni_common::types::net::DuplicateDetection;
+use cni_common::types::net::{DuplicateDetection, Link};
 use cni_common::undo::Journal;
+use cni_common::{log, names};
 
 use super::Machine;
 use crate::operation::{Place, SharedUndo, Undo};
@@ -16,10 +16,10 @@ impl Machine {
     /// Undoes everything; returns what could not be undone.
     pub fn rollback(&mut self) -> Vec<Error> {
         let mut journal = std::mem::take(&mut self.journal);
-        let is_shared_kept = self.has_foreign_ports(&journal).unwrap_or(true);
+        let is_shared_kept = self.has_dependent_ports(&journal).unwrap_or(true);
         journal.rollback(|undo| match undo {
             Undo::Shared(shared) if is_shared_kept => {
-                log::debug(|| format!("keep {shared:?}: the bridge is used by others"));
+                log::debug(|| format!("keep {shared:?}: others may depend on it"));
                 Ok(())
             }
             other => {
@@ -33,9 +33,29 @@ impl Machine {
         })
     }
 
-    /// Whether the bridge has ports that this run did not make.
-    fn has_foreign_ports(&mut self, journal: &Journal<Undo>) -> Result<bool> {
-        let Some(bridge) = self.host.find_link(&self.bridge.clone())? else { return Ok(false) };
+    /// Notes which ports the bridge has before something of it is changed that others share. What
+    /// can't be seen counts as depending on the change.
+    pub(super) fn observe_ports(&mut self) {
+        if self.independent_ports.is_some() {
+            return;
+        }
+        let ports = self.list_ports().unwrap_or_default().into_iter();
+        // An ADD that still runs may come to find the change, and rely on it.
+        let is_finished = |port: &Link| !names::is_being_attached(&port.name, &port.alias);
+        self.independent_ports = Some(ports.filter(is_finished).map(|port| port.index).collect());
+    }
+
+    fn list_ports(&mut self) -> Result<Vec<Link>> {
+        match self.host.find_link(&self.bridge.clone())? {
+            Some(bridge) => self.host.list_ports(bridge.index),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether the bridge has ports that came after this run had begun to change what others share,
+    /// besides its own.
+    fn has_dependent_ports(&mut self, journal: &Journal<Undo>) -> Result<bool> {
+        let independent = self.independent_ports.clone().unwrap_or_default();
         let is_own = |port: &String| {
             journal.steps().any(|undo| match undo {
                 Undo::RemovePair(name, _) | Undo::Shared(SharedUndo::RemoveVlanGateway(name)) => {
@@ -44,7 +64,8 @@ impl Machine {
                 _ => false,
             })
         };
-        Ok(!self.host.list_ports(bridge.index)?.iter().all(is_own))
+        let ports = self.list_ports()?;
+        Ok(!ports.iter().all(|port| is_own(&port.name) || independent.contains(&port.index)))
     }
 
     fn undo(&mut self, undo: Undo) -> Result<()> {

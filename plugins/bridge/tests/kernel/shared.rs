@@ -67,3 +67,37 @@ fn the_neighbours_of_a_failed_add_keep_all_they_have() {
     assert_same(&before, &node.snapshot(&red));
     assert!(red.pings("10.1.0.1") && red.pings("fd00:1::1"));
 }
+
+#[test]
+fn a_failed_add_takes_from_a_bridge_with_other_ports_what_it_gave_it() {
+    let node = Node::giving(&["10.1.0.2/16", "fd00:1::2/64"]);
+    let (blue, red) = (node.host.container("blue"), node.host.container("red"));
+    // Of layer 2: it needs nothing of the bridge but that it is up.
+    node.add(&red, &config(json!({"ipam": null})));
+    let before = node.snapshot(&red);
+    // The container's IPv6 address can't be: its MTU is too small.
+    let keys = json!({"isGateway": true, "promiscMode": true, "mtu": 576});
+    let answer = node.run("ADD", &blue, &config(keys));
+    assert_eq!(answer.status(), Some(1), "{answer}");
+    assert_same(&before, &node.snapshot(&red));
+    node.answer(&ips(&["10.7.0.2/16"]));
+    node.add(&blue, &config(json!({"isGateway": true, "name": "other"})));
+    assert!(blue.pings("10.7.0.1"));
+}
+
+#[test]
+fn what_a_failed_add_gave_a_bridge_stays_where_another_port_came_meanwhile() {
+    let node = Node::giving(&[]);
+    let (blue, red) = (node.host.container("blue"), node.host.container("red"));
+    node.add(&red, &config(json!({"ipam": null})));
+    node.answer(&doomed());
+    // It came when the bridge was promiscuous already.
+    node.write_ipam(
+        "#!/bin/sh\n[ $CNI_COMMAND = ADD ] || exit 0\n\
+         ip link add port0 up master br0 type veth peer p0\ncat ${0%/*}/result\n",
+    );
+    node.add_fails(&blue, &config(json!({"isGateway": true, "promiscMode": true})), 100);
+    let shown = node.host.run(["ip", "-o", "-d", "address", "show", "br0"]);
+    assert!(shown.contains("10.1.0.1/16"), "{shown}");
+    assert!(node.host.run(["ip", "link", "show", "br0"]).contains("PROMISC"));
+}
