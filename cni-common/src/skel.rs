@@ -143,7 +143,7 @@ pub fn main(plugin: &dyn Plugin) -> ExitCode {
                 true => error.with_details("the plugin needs the capability CAP_NET_ADMIN"),
                 false => error,
             };
-            log::debug(|| format!("{}: {error}", plugin.name()));
+            log::debug(|| format!("failed with code {}: {error}", error.code()));
             let text = reply::print_error(&error, asked);
             // Once more if the first write met some passing trouble. A caller that closed stdout
             // gets the exit status, which is all that is left to give.
@@ -165,15 +165,31 @@ fn run(plugin: &dyn Plugin, asked: &mut Version) -> Result<()> {
         return answer_version(plugin, &stdin);
     }
     let request = request(plugin, command, (&stdin, &environment), asked)?;
-    log::debug(|| format!("{}: {command:?} {}", plugin.name(), request.config.name));
+    log::debug(|| "begins");
     match command {
         Command::Add => {
             let version = request.config.version;
             let added = plugin.add(&attachment_request(plugin, request)?)?;
             finish(added, version)
         }
-        other => dispatch(plugin, other, request),
+        other => {
+            dispatch(plugin, other, request)?;
+            log::debug(|| "succeeded");
+            Ok(())
+        }
     }
+}
+
+/// The call as the first words of every line of the log: what came, whether or not it is valid.
+fn call(plugin: &dyn Plugin, command: Command, keys: &Object<'_>, from: &Environment) -> String {
+    let network = keys.string("name").ok().flatten().unwrap_or_default();
+    let word = from.command.as_deref().unwrap_or_default();
+    let mut call = format!("{} {word} network={}", plugin.name(), network.escape_debug());
+    if matches!(command, Command::Add | Command::Del | Command::Check) {
+        let (container, ifname) = (from.container_id.escape_debug(), from.ifname.escape_debug());
+        call += &format!(" container={container} interface={ifname}");
+    }
+    call
 }
 
 /// What `plugin` answers to a command in the process of another plugin, which delegates to it: the same as its
@@ -213,6 +229,7 @@ fn request<'a>(
     let text = std::str::from_utf8(stdin)
         .map_err(|error| Error::new(Code::Decode, format!("network configuration: {error}")))?;
     let keys = Object::parse(text, "network configuration")?;
+    log::about(|| call(plugin, command, &keys, environment));
     log::start(Some(&keys));
     if let Ok(Some(version)) = keys.string("cniVersion") {
         *asked = Version::find(&version).unwrap_or(Version::LATEST);
@@ -242,6 +259,7 @@ fn finish(mut added: Added, version: Version) -> Result<()> {
     // Nothing is tidied up between here and the end: a process killed in between would have made
     // an attachment of which its caller knows only that the plugin was killed.
     added.made.settle();
+    log::debug(|| "succeeded");
     std::process::exit(0)
 }
 

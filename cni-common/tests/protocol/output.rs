@@ -116,12 +116,12 @@ fn diagnostics_go_to_stderr_or_a_file_and_only_when_asked_for() {
     assert_eq!(quiet.stderr(), "");
     let asked = call("DEL").env("CNI_DEBUG", "1").config(config()).run();
     asked.expect_silent_success();
-    assert!(asked.stderr().contains("probe: Del net"), "{asked}");
+    assert!(asked.stderr().contains("probe DEL network=net container="), "{asked}");
     let level = call("DEL").config(with(config(), "logLevel", "debug")).run();
-    assert!(level.stderr().contains("probe: Del net"), "{level}");
+    assert!(level.stderr().contains("probe DEL network=net container="), "{level}");
     let journal = Journal::new();
     let file = call("DEL").config(with(config(), "logFile", journal.0.to_str().unwrap())).run();
     file.expect_silent_success();
     assert_eq!(file.stderr(), "");
-    assert!(journal.lines().join("\n").contains("probe: Del net"));
+    assert!(journal.lines().join("\n").contains("probe DEL network=net container="));
 }

@@ -5,11 +5,12 @@ use std::path::Path;
 use cni_common::error::{Code, Error, Result};
 use cni_common::skel::AttachmentRequest;
 use cni_common::spec::{CniArgs, CniResult, Interface};
-use cni_common::sys::Netlink;
+use cni_common::sys::{Netlink, sysctl};
 use cni_common::types::net::{Link, LinkRoute, MAIN_TABLE};
 
 use crate::add::open_netns;
-use crate::config::BridgeConfig;
+use crate::config::{BridgeConfig, Gateway};
+use crate::operation::Operation;
 use crate::rules::Rules;
 use crate::{ipam, plan};
 
@@ -27,6 +28,7 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     checking.host_end(&container, &bridge)?;
     checking.addresses(&container)?;
     checking.routes(&container)?;
+    checking.forwarding()?;
     let rules = Rules::of(&request.attachment);
     rules.check(&checking.config, container.mac, &checking.result)?;
     ipam::run(&request.request, "CHECK")
@@ -131,6 +133,20 @@ impl Checking<'_> {
         if (wanted.hairpin && !found.hairpin) || (wanted.isolated && !found.isolated) {
             let message = format!("port {:?} has {found:?}, configured is {wanted:?}", host.name);
             return Err(fault(message));
+        }
+        Ok(())
+    }
+
+    fn forwarding(&self) -> Result<()> {
+        if self.config.gateway < Gateway::Gateway {
+            return Ok(());
+        }
+        for operation in plan::forwarding(&self.result) {
+            let Operation::EnableForwarding { name } = operation else { continue };
+            if sysctl::read(name)?.as_deref() == Some("0") {
+                let key = name.replace('/', ".");
+                return Err(fault(format!("forwarding is switched off: net.{key} is 0")));
+            }
         }
         Ok(())
     }

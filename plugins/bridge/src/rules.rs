@@ -34,6 +34,7 @@ impl Rules {
         if !config.mac_spoof_check {
             return Ok(());
         }
+        log::debug(|| format!("allow no sender but {mac} on {}", self.port));
         spoofcheck::ensure(&self.subject(), mac)
     }
 

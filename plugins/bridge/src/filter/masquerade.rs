@@ -8,6 +8,7 @@ mod native;
 mod plan;
 mod text;
 
+use cni_common::log;
 use cni_common::packet_filter::{Report, reference};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::{Nft, is_unsupported};
@@ -25,8 +26,14 @@ pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) 
     if addresses.is_empty() {
         return Ok(());
     }
-    let by_nftables = || native::ensure(&mut Nft::open()?, subject, addresses);
-    let by_iptables = || iptables::ensure(&mut Nft::open()?, subject, addresses);
+    let by_nftables = || {
+        log::debug(|| format!("masquerade {} by nftables", list(addresses)));
+        native::ensure(&mut Nft::open()?, subject, addresses)
+    };
+    let by_iptables = || {
+        log::debug(|| format!("masquerade {} by iptables", list(addresses)));
+        iptables::ensure(&mut Nft::open()?, subject, addresses)
+    };
     match backend {
         Backend::Nftables => by_nftables(),
         Backend::Iptables => by_iptables(),
@@ -39,6 +46,7 @@ pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) 
 ///
 /// Goes on after a failure; what failed is reported together.
 pub fn remove(subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
+    log::debug(|| format!("remove masquerading of {}", subject.port));
     let mut nft = Nft::open()?;
     all([
         native::remove(&mut nft, subject, known),
@@ -88,6 +96,10 @@ fn first_supported(
         }
         result => result,
     }
+}
+
+fn list(addresses: &[IpNetwork]) -> String {
+    addresses.iter().map(IpNetwork::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {

@@ -205,3 +205,9 @@ fn no_result_to_compare_with() {
     let message = node.run("CHECK", &blue, &keys()).expect_error(7);
     assert_eq!(message, "Required prevResult missing");
 }
+
+#[test]
+fn forwarding_switched_off() {
+    finds(&["sysctl -qw net.ipv4.ip_forward=0"], &["net.ipv4.ip_forward is 0"]);
+    finds(&["sysctl -qw net.ipv6.conf.all.forwarding=0"], &["net.ipv6.conf.all.forwarding is 0"]);
+}

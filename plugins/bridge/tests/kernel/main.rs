@@ -20,6 +20,7 @@ mod force;
 mod gc;
 mod input;
 mod ipv6;
+mod log;
 mod meanwhile;
 mod node;
 mod overlap;
