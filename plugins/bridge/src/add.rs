@@ -286,8 +286,7 @@ impl Attaching<'_> {
     }
 
     fn found_bridge(&self, link: Link) -> FoundBridge {
-        // Where nothing says whether it keeps its address it is set, which is never wrong, but
-        // makes the kernel forget the neighbours that it knows there.
+        // Set without need the kernel only forgets the neighbours that it knows there.
         let keeps_mac = self.config.bridge_is_gateway() && link.is_mac_set().unwrap_or(false);
         FoundBridge { link, keeps_mac }
     }
