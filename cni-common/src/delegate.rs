@@ -8,24 +8,25 @@
 //! bounded time: it may hang, print nothing, garbage or megabytes, leave children behind that hold
 //! its stdout, die by a signal, or report an error with exit status 0.
 
-mod supervise;
-
-use std::fs::File;
-use std::io::{ErrorKind, Seek, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use supervise::{Supervised, Trouble};
+use std::time::Duration;
 
 use crate::error::{Code, Context, Error, Result};
 use crate::log;
 use crate::skel::{self, Environment, Plugin, Request};
 use crate::spec::{CniResult, Object, Version};
 use crate::sys::executable::{BuildId, has_build_id};
+use crate::sys::process::{Limits, Supervised, Trouble, memory_file};
 
 /// How much of what a delegate printed is shown when it makes no sense.
 const SHOWN: usize = 200;
+
+/// A delegate may take twice what `host-local` may wait for its pool's lock, which is far enough
+/// below the kubelet's four minutes that an ADD's two calls and its undoing fit in. It may print
+/// more than any result is long.
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(60), output: 1 << 20 };
 
 /// A plugin that the calling one was built with.
 pub struct BuiltIn {
@@ -106,10 +107,12 @@ impl Delegate {
             return Ok(Running { delegate: self, work: Work::Done(answer) });
         }
         log::debug(|| format!("{command} {}", self.program.display()));
-        let stdin = stdin_file(&self.stdin).context("prepare a delegate's stdin")?;
+        let stdin = memory_file(&self.stdin)
+            .map_err(|error| Error::io("write", Path::new("memfd:cni-stdin"), &error))
+            .context("prepare a delegate's stdin")?;
         let mut program = Command::new(&self.program);
         program.env("CNI_COMMAND", command).stdin(Stdio::from(stdin)).stderr(Stdio::inherit());
-        let process = Supervised::start(&mut program)
+        let process = Supervised::start(&mut program, LIMITS)
             .map_err(|error| Error::io("run", &self.program, &error).with_code(Code::Delegate))?;
         Ok(Running { delegate: self, work: Work::Process(process) })
     }
@@ -199,16 +202,6 @@ fn find_file(name: &str, directories: &[PathBuf]) -> Result<PathBuf> {
     let message = format!("failed to find plugin {name:?} in path [{}]", searched.join(" "));
     let error = Error::new(Code::Delegate, message);
     Err(if trouble.is_empty() { error } else { error.with_details(trouble.join("; ")) })
-}
-
-/// `bytes` as a file in memory: a delegate can read them at its own pace, or not at all.
-fn stdin_file(bytes: &[u8]) -> Result<File> {
-    let file = memfd_create("cni-stdin", MFdFlags::MFD_CLOEXEC)?;
-    let mut file = File::from(file);
-    file.write_all(bytes)
-        .and_then(|()| file.rewind())
-        .map_err(|error| Error::io("write", Path::new("memfd:cni-stdin"), &error))?;
-    Ok(file)
 }
 
 /// A result names its version itself; where it does not, it is the configuration's.

@@ -5,16 +5,20 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use super::process::{Limits, Supervised, Trouble, memory_file};
 use crate::error::{Code, Error, Result};
 
 /// Where distributions have the programs; a runtime's `PATH` often lacks `sbin`.
 const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin:/usr/local/bin";
 /// How long the programs wait for each other's lock; they would wait for ever.
 const WAIT: &str = "--wait=30";
+/// Twice that, for one that hangs elsewhere. A table of many thousand rules is some megabytes.
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(60), output: 64 << 20 };
 
 /// IPv4 or IPv6: which programs, which file of `/proc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,23 +105,60 @@ pub fn has_legacy_table(protocol: Protocol, table: &str) -> bool {
 }
 
 fn run(program: &Path, arguments: &[&str], input: &str) -> Result<String> {
+    run_within(LIMITS, program, arguments, input)
+}
+
+fn run_within(limits: Limits, program: &Path, arguments: &[&str], input: &str) -> Result<String> {
     let failed = |error: std::io::Error| Error::io("run", program, &error);
-    let mut child = Command::new(program)
+    // Files, not pipes: nobody has to read and write at the same time.
+    let mut stderr = memory_file(&[]).map_err(failed)?;
+    let mut command = Command::new(program);
+    command
         .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that ends before reading it all says why itself.
-        stdin.write_all(input.as_bytes()).ok();
-    }
-    let output = child.wait_with_output().map_err(failed)?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let error = Error::new(Code::Kernel, format!("{}: {}", program.display(), said.trim()));
+        .stdin(Stdio::from(memory_file(input.as_bytes()).map_err(failed)?))
+        .stderr(Stdio::from(stderr.try_clone().map_err(failed)?));
+    let fault = |what: String| Error::new(Code::Kernel, format!("{} {what}", program.display()));
+    let outcome = Supervised::start(&mut command, limits).map_err(failed)?.outcome();
+    let error = match outcome {
+        Ok((status, stdout)) if status.success() => {
+            return Ok(String::from_utf8_lossy(&stdout).into_owned());
+        }
+        Ok(_) => {
+            let mut said = Vec::new();
+            stderr.rewind().and_then(|()| stderr.read_to_end(&mut said)).map_err(failed)?;
+            let said = String::from_utf8_lossy(&said);
+            Error::new(Code::Kernel, format!("{}: {}", program.display(), said.trim()))
+        }
+        Err(Trouble::TooLong(limit)) => {
+            fault(format!("did not end within {} s", limit.as_secs_f32()))
+        }
+        Err(Trouble::TooMuch(most)) => fault(format!("printed more than {most} bytes")),
+        Err(Trouble::Io(error)) => return Err(failed(error)),
+    };
     Err(if input.is_empty() { error } else { error.with_details(input.trim().replace('\n', "; ")) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, input: &str) -> Result<String> {
+        let limits = Limits { timeout: Duration::from_millis(300), output: 1000 };
+        run_within(limits, Path::new("/bin/sh"), &["-c", script], input)
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_at_its_deadline() {
+        let error = shell("exec sleep 600", "*nat\nCOMMIT\n").unwrap_err();
+        assert_eq!(error.message(), "/bin/sh did not end within 0.3 s");
+        assert_eq!(error.details(), Some("*nat; COMMIT"));
+        let error = shell("exec yes", "").unwrap_err();
+        assert_eq!(error.message(), "/bin/sh printed more than 1000 bytes");
+    }
+
+    #[test]
+    fn a_program_reads_its_input_and_says_why_it_failed() {
+        assert_eq!(shell("cat", "*nat\nCOMMIT\n").unwrap(), "*nat\nCOMMIT\n");
+        assert_eq!(shell("echo no >&2; exit 1", "").unwrap_err().message(), "/bin/sh: no");
+    }
 }

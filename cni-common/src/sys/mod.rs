@@ -6,15 +6,18 @@
 //! - [`netlink`] - the rtnetlink protocol, and its notifications
 //! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
 //! - [`byte_lock`] - locks on single bytes of one file
+//! - [`conntrack`] - forgetting tracked connections
 //! - [`executable`] - whether an executable is of a certain build
 //! - [`lock`] - a file lock waited for in turn, with a deadline
 //! - [`iptables`] - the `iptables` programs, for those who want them
 //! - [`nft`] - one nf_tables socket: transactions and queries
+//! - `process` - a program with a deadline
 //! - [`sysctl`] - `/proc/sys/net`
 
 pub mod address;
 pub mod bridge_port;
 pub mod byte_lock;
+pub mod conntrack;
 pub mod executable;
 pub mod file;
 pub mod iptables;
@@ -25,6 +28,7 @@ pub mod netlink;
 pub mod netns;
 pub mod nft;
 pub mod pair;
+pub(crate) mod process;
 pub mod route;
 pub mod socket;
 pub mod sysctl;

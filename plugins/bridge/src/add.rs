@@ -17,6 +17,7 @@ use cni_common::types::net::Link;
 use cni_common::types::{Mac, VlanId};
 use ipnetwork::IpNetwork;
 use nix::errno::Errno;
+use rustix::rand::GetRandomFlags;
 
 use crate::apply::Machine;
 use crate::config::{BridgeConfig, Gateway};
@@ -159,13 +160,18 @@ fn ends(request: &AttachmentRequest<'_>, config: &BridgeConfig) -> Result<Ends> 
 
 fn random_macs() -> Result<[Mac; 2]> {
     let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        match error.raw_os_error() {
-            Some(errno) => Error::errno(Code::Io, Errno::from_raw(errno)),
-            None => Error::new(Code::Io, error.to_string()),
+    // The system call itself. It gives up to 256 bytes at once, and waits only on a machine that is
+    // just booting.
+    loop {
+        match rustix::rand::getrandom(&mut bytes[..], GetRandomFlags::empty()) {
+            Ok(_all) => break,
+            Err(error) if error == rustix::io::Errno::INTR => {}
+            Err(error) => {
+                let errno = Errno::from_raw(error.raw_os_error());
+                return Err(Error::errno(Code::Io, errno).context("read random numbers"));
+            }
         }
-        .context("read random numbers")
-    })?;
+    }
     let [a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
     Ok([Mac::local([a, b, c, d, e, f]), Mac::local([g, h, i, j, k, l])])
 }

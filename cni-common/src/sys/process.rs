@@ -1,28 +1,26 @@
-//! A child process whose output, time and way of ending are bounded. Knows nothing of plugins.
+//! A child process whose output, time and way of ending are bounded. Knows no program by name.
 
-use std::io::Read;
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// How long a delegate may take: twice what `host-local` may wait for its pool's lock, and far
-/// enough below the kubelet's four minutes that an ADD's two calls and its undoing fit in.
-const DEADLINE: Duration = Duration::from_secs(60);
-/// What is in the pipe when the delegate has ended is read at once; a child it left behind that
+/// What is in the pipe when the process has ended is read at once; a child it left behind that
 /// keeps the pipe open is not waited for longer than this.
-const GRACE: Duration = Duration::from_millis(100);
-/// More than any result; a delegate that prints more is stopped.
-const MOST_OUTPUT: usize = 1 << 20;
-/// Read at a time: a result is smaller.
+const LEFT_BEHIND_TIMEOUT: Duration = Duration::from_millis(100);
+/// Read at a time: a plugin's result is smaller.
 const CHUNK: usize = 8192;
 
 /// Why a process has no outcome. It is ended and waited for by then.
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// It printed more than this many bytes.
     TooMuch(usize),
     /// It did not end within this time.
@@ -31,17 +29,30 @@ pub(super) enum Trouble {
     Io(std::io::Error),
 }
 
+/// What a process may take and print.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+    /// How many bytes it may print.
+    pub(crate) output: usize,
+}
+
 /// A running process with its stdout, and word of its end.
-pub(super) struct Supervised {
+pub(crate) struct Supervised {
+    limits: Limits,
     child: Child,
     stdout: ChildStdout,
+    /// Readable when the process has ended, whatever other threads do with signals.
+    end: Option<OwnedFd>,
+    /// For where the former is forbidden: readable when any child has, told to one thread only.
     ends: SignalFd,
     deadline: Instant,
 }
 
 impl Supervised {
     /// Starts `command`, whose stdout is read here. Its time runs from now.
-    pub(super) fn start(command: &mut Command) -> std::io::Result<Self> {
+    pub(crate) fn start(command: &mut Command, limits: Limits) -> std::io::Result<Self> {
         // Blocked here, where it is read from a descriptor; `Command` unblocks it in the child.
         let mut ended = SigSet::empty();
         ended.add(Signal::SIGCHLD);
@@ -49,11 +60,13 @@ impl Supervised {
         let ends = SignalFd::with_flags(&ended, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
-        Ok(Self { child, stdout, ends, deadline: Instant::now() + DEADLINE })
+        let end = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
+        let deadline = Instant::now() + limits.timeout;
+        Ok(Self { limits, child, stdout, end, ends, deadline })
     }
 
     /// Waits for its end; what it printed, and how it ended.
-    pub(super) fn outcome(mut self) -> Result<(ExitStatus, Vec<u8>), Trouble> {
+    pub(crate) fn outcome(mut self) -> Result<(ExitStatus, Vec<u8>), Trouble> {
         let outcome = self.watch();
         if outcome.is_err() {
             // Ended by now or about to be: waited for either way, so that no zombie is left.
@@ -72,13 +85,13 @@ impl Supervised {
                 (Some(status), false) => return Ok((status, output)),
                 (Some(_), true) => {
                     // It has ended; whoever it left behind may hold its stdout for ever.
-                    let limit = self.deadline.min(Instant::now() + GRACE);
+                    let limit = self.deadline.min(Instant::now() + LEFT_BEHIND_TIMEOUT);
                     open = self.wait(open, limit)?.0 && self.read_chunk(&mut output)?;
                 }
                 (None, _) => {
                     let (readable, signalled) = self.wait(open, self.deadline)?;
                     if !readable && !signalled {
-                        return Err(Trouble::TooLong(DEADLINE));
+                        return Err(Trouble::TooLong(self.limits.timeout));
                     }
                     if readable {
                         open = self.read_chunk(&mut output)?;
@@ -96,7 +109,8 @@ impl Supervised {
         loop {
             let left = limit.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            let mut fds = vec![PollFd::new(self.ends.as_fd(), PollFlags::POLLIN)];
+            let end = self.end.as_ref().map_or(self.ends.as_fd(), AsFd::as_fd);
+            let mut fds = vec![PollFd::new(end, PollFlags::POLLIN)];
             if open {
                 fds.push(PollFd::new(self.stdout.as_fd(), PollFlags::POLLIN));
             }
@@ -119,8 +133,8 @@ impl Supervised {
             Err(error) => Err(Trouble::Io(error)),
             Ok(count) => {
                 output.extend_from_slice(chunk.get(..count).unwrap_or_default());
-                if output.len() > MOST_OUTPUT {
-                    return Err(Trouble::TooMuch(MOST_OUTPUT));
+                if output.len() > self.limits.output {
+                    return Err(Trouble::TooMuch(self.limits.output));
                 }
                 Ok(count > 0)
             }
@@ -138,4 +152,12 @@ impl Supervised {
             }
         }
     }
+}
+
+/// `bytes` as a file in memory: a process can read them at its own pace, or not at all.
+pub(crate) fn memory_file(bytes: &[u8]) -> std::io::Result<File> {
+    let mut file = File::from(memfd_create("cni-stdin", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
 }
