@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use cni_common::error::{Code, Error, Result};
@@ -24,6 +25,10 @@ const NETNS_DIRECTORIES: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
 /// No configuration's `dns` makes a longer one: it is read from no more than that.
 const LONGEST: usize = 2 << 20;
+
+/// The bit of a folder's mode that says that it was made here (sticky), so that it goes with its last
+/// file. It means nothing where only the owner may write.
+const MADE_HERE: u32 = 0o1000;
 
 /// The file for the namespace at `netns`, if it is one of `ip netns`.
 pub fn path(netns: &Path) -> Option<PathBuf> {
@@ -56,8 +61,8 @@ pub fn refuse_foreign(path: &Path, text: &str) -> Result<()> {
 
 /// Writes the file, whole or not at all, by way of `unfinished`.
 pub fn write(path: &Path, unfinished: &Path, text: &str) -> Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).map_err(|error| Error::io("create", directory, &error))?;
+    for directory in [Some(Path::new(ROOT)), path.parent()].into_iter().flatten() {
+        create_directory(directory)?;
     }
     // Whatever has the name, it is not written into.
     remove_file(unfinished)?;
@@ -76,12 +81,26 @@ pub fn remove(path: &Path, unfinished: &Path) -> Result<()> {
 fn remove_with_directory(path: &Path) -> Result<()> {
     remove_file(path)?;
     for directory in path.ancestors().skip(1).take(2) {
-        // Not empty: somebody else's files are in it.
-        if fs::remove_dir(directory).is_err() {
+        // Made by somebody else, or not empty: somebody else's files are in it.
+        if !is_made_here(directory) || fs::remove_dir(directory).is_err() {
             break;
         }
     }
     Ok(())
+}
+
+/// Makes a folder if it is missing, with the mark of what was made here.
+fn create_directory(directory: &Path) -> Result<()> {
+    match fs::DirBuilder::new().mode(MADE_HERE | 0o755).create(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::io("create", directory, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_made_here(directory: &Path) -> bool {
+    fs::symlink_metadata(directory).is_ok_and(|found| found.mode() & MADE_HERE != 0)
 }
 
 fn remove_file(path: &Path) -> Result<()> {
@@ -144,7 +163,10 @@ pub fn remove_marked(is_stale: impl Fn(&str) -> bool) -> Result<()> {
 fn first_line(path: &Path) -> Result<Option<String>> {
     match file::read_text(path, LONGEST) {
         Ok(text) => Ok(Some(text.lines().next().unwrap_or_default().to_owned())),
-        Err(error) if error.is_not_found() => Ok(None),
+        // A link that leads nowhere is somebody's all the same.
+        Err(error) if error.is_not_found() => {
+            Ok(fs::symlink_metadata(path).ok().map(|_link| String::new()))
+        }
         // No plain file, or longer than any of ours.
         Err(error) if error.raw_errno().is_none() => Ok(Some(String::new())),
         Err(error) => Err(error),

@@ -139,3 +139,30 @@ fn gc_removes_the_file_of_a_dead_attachment_only() {
     let exists = |name: &str| fs::exists(format!("/etc/netns/{name}/resolv.conf")).unwrap();
     assert!(!exists("blue") && exists("red") && exists("green"));
 }
+
+#[test]
+fn del_leaves_the_folders_and_links_that_were_there_before() {
+    let node = Node::giving(&["10.1.0.2/16"]);
+    let blue = node.host.container("blue");
+    fs::create_dir_all("/etc/netns/blue").unwrap();
+    node.del(&blue, &written());
+    assert!(fs::exists("/etc/netns/blue").unwrap());
+    node.add(&blue, &written());
+    node.del(&blue, &written());
+    assert!(!fs::exists(FILE).unwrap() && fs::exists("/etc/netns/blue").unwrap());
+    std::os::unix::fs::symlink("/run/nowhere", FILE).unwrap();
+    assert_says(&node.add_leaves_nothing(&blue, &written(), 101), &[FILE]);
+    node.del(&blue, &written());
+    assert!(fs::symlink_metadata(FILE).is_ok());
+}
+
+#[test]
+fn an_empty_file_that_was_there_before_stays() {
+    let node = Node::giving(&["10.1.0.2/16"]);
+    let blue = node.host.container("blue");
+    fs::create_dir_all("/etc/netns/blue").unwrap();
+    fs::write(FILE, "").unwrap();
+    node.add_leaves_nothing(&blue, &written(), 101);
+    node.del(&blue, &written());
+    assert_eq!(fs::read_to_string(FILE).unwrap(), "");
+}
