@@ -4,6 +4,8 @@
 //! Looking costs one query each when there is nothing. A look that fails is logged and nothing more:
 //! whoever never had a container of the reference must not have a DEL fail for it.
 
+pub mod check;
+
 use crate::nft::{Family, FoundRule, Operation, Table};
 use crate::spec::ValidAttachments;
 use crate::sys::nft::Nft;
@@ -46,13 +48,22 @@ pub fn sweep_masquerading(
 /// Takes away its MAC check of the attachment. The names hold no network, so GC can't tell whose
 /// another one is and leaves it.
 pub fn remove_spoofcheck(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
-    let chain = format!("cni-br-iface-{}-{}", attachment.container, attachment.ifname);
-    let chains = [chain.clone(), format!("{chain}-mac")];
-    // What can't have such a name is not there, and the kernel refuses to look for it.
-    let chains: Vec<String> =
-        chains.into_iter().filter(|name| name.len() <= LONGEST_NAME).collect();
+    let chains = spoofcheck_chains(attachment);
+    let chains: Vec<String> = chains.into_iter().filter(|name| fits(name)).collect();
     nft.change_unmistakable(|nft| Ok(found(spoofcheck_removal(nft, &chains))))
         .with_context(|| format!("take away the reference plugin's MAC check of {attachment}"))
+}
+
+/// The chain of the port, and the one that it jumps to.
+fn spoofcheck_chains(attachment: &Attachment) -> [String; 2] {
+    let chain = format!("cni-br-iface-{}-{}", attachment.container, attachment.ifname);
+    let mac_chain = format!("{chain}-mac");
+    [chain, mac_chain]
+}
+
+/// Whether a chain can have the name. If not it is not there, and the kernel refuses to look for it.
+fn fits(name: &str) -> bool {
+    name.len() <= LONGEST_NAME
 }
 
 fn spoofcheck_removal(nft: &mut Nft, chains: &[String]) -> Result<Vec<Operation>> {

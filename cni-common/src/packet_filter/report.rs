@@ -66,6 +66,11 @@ impl Report {
         Ok(())
     }
 
+    /// Whether no fault was found.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The error that names all faults, if there were any.
     pub fn into_result(self, what: &str) -> Result<()> {
         let errors = self.0.into_iter().map(|fault| Error::new(Code::CheckFailed, fault));

@@ -8,12 +8,11 @@ mod native;
 mod plan;
 mod text;
 
-use cni_common::log;
 use cni_common::packet_filter::{Report, reference};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::{Nft, is_unsupported};
 use cni_common::types::NetworkName;
-use cni_common::{Error, Result};
+use cni_common::{Error, Result, log};
 use ipnetwork::IpNetwork;
 
 use super::Subject;
@@ -55,24 +54,88 @@ pub fn remove(subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
     ])
 }
 
-/// Says what is missing or altered of what ADD made.
+/// Says what is missing or altered of what ADD made: this suite's or the reference plugin's, whose
+/// containers go on when the executables are replaced.
 pub fn check(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) -> Result<()> {
-    let by_nftables = || {
-        let mut report = Report::default();
-        native::check(&mut Nft::open()?, subject, addresses, &mut report)?;
-        report.into_result("masquerading")
-    };
-    let by_iptables = || {
-        let mut report = Report::default();
-        iptables::check(subject, addresses, &mut report)?;
-        report.into_result("masquerading")
-    };
+    let by_nftables = || check_nftables(&mut Nft::open()?, subject, addresses);
+    let by_iptables = || check_iptables(subject, addresses);
     match backend {
-        Backend::Nftables => by_nftables(),
-        Backend::Iptables => by_iptables(),
-        // An ADD before the configuration was changed may have used the other one.
-        Backend::Automatic => by_nftables().or_else(|error| by_iptables().map_err(|_other| error)),
+        Backend::Nftables => by_nftables().map_err(Fault::into_error),
+        Backend::Iptables => by_iptables().map_err(Fault::into_error),
+        // An ADD before the configuration was changed may have used the other one, and the
+        // reference plugin has other defaults.
+        Backend::Automatic => by_nftables().or_else(|fault| match by_iptables() {
+            Ok(()) => Ok(()),
+            Err(Fault::Incomplete(other)) if matches!(fault, Fault::Missing(_)) => Err(other),
+            Err(_less_telling) => Err(fault.into_error()),
+        }),
     }
+}
+
+/// Why CHECK fails.
+enum Fault {
+    /// Something of the attachment's is there, but not all of it.
+    Incomplete(Error),
+    /// Nothing of the attachment's is there, or it can't be looked at.
+    Missing(Error),
+}
+
+impl Fault {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Incomplete(error) | Self::Missing(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Missing(error)
+    }
+}
+
+fn check_nftables(
+    nft: &mut Nft,
+    subject: &Subject<'_>,
+    addresses: &[IpNetwork],
+) -> Result<(), Fault> {
+    let mut report = Report::default();
+    native::check(nft, subject, addresses, &mut report)?;
+    if report.is_empty() {
+        found("this suite's rules on nftables");
+        return Ok(());
+    }
+    let is_ours = native::is_registered(nft, subject)?;
+    match reference::check::masquerading(nft, subject.attachment, addresses)? {
+        Some(theirs) if theirs.is_empty() => {
+            found("the reference plugin's rules on nftables");
+            Ok(())
+        }
+        Some(theirs) if !is_ours => {
+            let result = theirs.into_result("masquerading by the reference plugin");
+            result.map_err(Fault::Incomplete)
+        }
+        Some(_) | None if is_ours => report.into_result("masquerading").map_err(Fault::Incomplete),
+        Some(_) | None => report.into_result("masquerading").map_err(Fault::Missing),
+    }
+}
+
+/// Both suites make the same rules there.
+fn check_iptables(subject: &Subject<'_>, addresses: &[IpNetwork]) -> Result<(), Fault> {
+    let mut report = Report::default();
+    let any = iptables::check(subject, addresses, &mut report)?;
+    match report.into_result("masquerading") {
+        Ok(()) => {
+            found("the rules on iptables that both suites make");
+            Ok(())
+        }
+        Err(error) if any => Err(Fault::Incomplete(error)),
+        Err(error) => Err(Fault::Missing(error)),
+    }
+}
+
+fn found(rules: &str) {
+    log::debug(|| format!("CHECK: masquerading is complete: {rules}"));
 }
 
 /// Takes away the masquerading of the network's attachments that live no more.

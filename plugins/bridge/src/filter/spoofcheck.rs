@@ -10,7 +10,7 @@ use cni_common::packet_filter::{self, ElementKey, Report, element, owner, refere
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::{Mac, NetworkName};
-use cni_common::{Context, Error, Result};
+use cni_common::{Context, Error, Result, log};
 
 use self::plan::{chain, port_key, ports, rules, sender_key, senders, unit, wanted};
 use super::Subject;
@@ -36,18 +36,39 @@ pub fn remove(subject: &Subject<'_>, mac: Option<Mac>) -> Result<()> {
     Error::join(errors).map_or(Ok(()), Err)
 }
 
-/// Says what is missing or altered of what ADD made.
+/// Says what is missing or altered of what ADD made: this suite's or the reference plugin's.
 pub fn check(subject: &Subject<'_>, mac: Mac) -> Result<()> {
-    let (mut nft, mut report) = (Nft::open()?, Report::default());
+    let mut nft = Nft::open()?;
+    let report = missing(&mut nft, subject, mac)?;
+    if report.is_empty() {
+        log::debug(|| "CHECK: the MAC check is complete: this suite's rules");
+        return Ok(());
+    }
+    let port = entry(ports(), port_key(subject));
+    let comment = owner::comment(subject.attachment);
+    let is_ours = port.find(&mut nft)?.is_some_and(|element| element.comment == comment);
+    match reference::check::spoofcheck(&mut nft, subject.attachment, mac)? {
+        Some(theirs) if theirs.is_empty() => {
+            log::debug(|| "CHECK: the MAC check is complete: the reference plugin's rules");
+            Ok(())
+        }
+        Some(theirs) if !is_ours => theirs.into_result("macspoofchk by the reference plugin"),
+        Some(_) | None => report.into_result("macspoofchk"),
+    }
+}
+
+/// What is missing or altered of our rules.
+fn missing(nft: &mut Nft, subject: &Subject<'_>, mac: Mac) -> Result<Report> {
+    let mut report = Report::default();
     if !nft.has_table(TABLE)? {
         report.fault(format!("table {TABLE}: missing"));
-        return report.into_result("macspoofchk");
+        return Ok(report);
     }
-    report.chain(&mut nft, TABLE, (&chain(), &rules()))?;
+    report.chain(nft, TABLE, (&chain(), &rules()))?;
     for (table, set, element) in &wanted(subject, mac).elements {
-        report.element(&mut nft, *table, (set, element))?;
+        report.element(nft, *table, (set, element))?;
     }
-    report.into_result("macspoofchk")
+    Ok(report)
 }
 
 /// Takes away the guards of the network's attachments that live no more.

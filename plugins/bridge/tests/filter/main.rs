@@ -14,6 +14,7 @@ mod leftovers;
 mod masquerade;
 mod masquerade_state;
 mod parallel;
+mod reference_check;
 mod shared_table;
 mod spoofcheck;
 mod world;

@@ -35,14 +35,16 @@ pub(super) fn ensure(nft: &mut Nft, subject: &Subject<'_>, addresses: &[IpNetwor
     Ok(())
 }
 
-/// Says which rules are missing.
+/// Says which rules are missing, and whether any is there.
 pub(super) fn check(
     subject: &Subject<'_>,
     addresses: &[IpNetwork],
     report: &mut Report,
-) -> Result<()> {
+) -> Result<bool> {
+    let mut any = false;
     for (protocol, rules) in by_protocol(subject, addresses) {
         let save = iptables::save(protocol, TABLE)?;
+        any |= text::has_any(&save, rules.chain());
         for line in rules.lines() {
             if !save.lines().any(|found| found == line) {
                 let program = protocol.program();
@@ -50,7 +52,7 @@ pub(super) fn check(
             }
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 /// Removes the rules of the container in the network: those of the known addresses, or all.

@@ -101,6 +101,11 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Whether the attachment is in one of the maps.
+pub(super) fn is_registered(nft: &mut Nft, subject: &Subject<'_>) -> Result<bool> {
+    Ok(registered(nft, subject)?.count > 0)
+}
+
 /// What the maps of attachments say of one.
 struct Registered {
     /// How many addresses it has; 0 if it is in none of the maps.
