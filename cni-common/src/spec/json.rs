@@ -87,6 +87,14 @@ impl<'a> Object<'a> {
         self.raw(key).map(|raw| Value { base: self.path_of(key).into(), index: None, raw })
     }
 
+    /// All keys as they are written, in their order, with their values; `null` is absent.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Value<'a>)> {
+        let present = self.fields.iter().filter(|(_, raw)| raw.get() != "null");
+        present.map(|(key, raw)| {
+            (key.as_ref(), Value { base: self.path_of(key).into(), index: None, raw })
+        })
+    }
+
     /// The string at `key`.
     pub fn string(&self, key: &str) -> Result<Option<String>> {
         self.value(key).map(|value| value.string()).transpose()

@@ -14,8 +14,8 @@ use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec};
 
 use super::netlink::Netlink;
 use crate::error::{Code, Context, Error, Result};
-use crate::types::Mac;
 use crate::types::net::{Link, PortFlags};
+use crate::types::{LinkAttributes, Mac};
 
 /// `addr_assign_type` of an address that was chosen (`include/uapi/linux/netdevice.h`).
 const NET_ADDR_SET: &str = "3";
@@ -146,6 +146,28 @@ impl Netlink {
         self.set_link(named(name).address(mac.octets().to_vec()))
     }
 
+    /// Sets all of `attributes` of the link with this index by one message. When the kernel refuses
+    /// one of them, it may have set others.
+    pub fn set_attributes(&mut self, index: u32, attributes: &LinkAttributes) -> Result<()> {
+        let mut change = LinkMessageBuilder::<LinkUnspec>::new().index(index);
+        if let Some(mac) = attributes.mac {
+            change = change.address(mac.octets().to_vec());
+        }
+        if let Some(is_promiscuous) = attributes.promiscuous {
+            change = change.promiscuous(is_promiscuous);
+        }
+        if let Some(mtu) = attributes.mtu {
+            change = change.mtu(mtu);
+        }
+        if let Some(is_all_multicast) = attributes.all_multicast {
+            change = change.allmulticast(is_all_multicast);
+        }
+        if let Some(length) = attributes.tx_queue_length {
+            change = change.txqueuelen(length);
+        }
+        self.set_link(change)
+    }
+
     /// Makes the link of this name a port of the bridge with this index, and brings it up.
     pub fn join_bridge(&mut self, name: &str, bridge: u32) -> Result<()> {
         self.set_link(named(name).controller(bridge).up())
@@ -187,6 +209,7 @@ impl Link {
             index: message.header.index,
             is_up: flags.contains(LinkFlags::Up),
             is_promiscuous: flags.contains(LinkFlags::Promisc),
+            is_all_multicast: flags.contains(LinkFlags::Allmulti),
             ..Self::default()
         };
         for attribute in message.attributes {
@@ -202,6 +225,7 @@ impl Link {
                 self.mac = <[u8; 6]>::try_from(octets).ok().map(Mac::new);
             }
             LinkAttribute::Mtu(mtu) => self.mtu = mtu,
+            LinkAttribute::TxQueueLen(length) => self.tx_queue_length = length,
             LinkAttribute::Controller(index) => self.master = Some(index),
             LinkAttribute::Link(index) => self.peer = Some(index),
             LinkAttribute::IfAlias(alias) => self.alias = alias,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::types::{Mac, VlanId};
+use crate::types::{LinkAttributes, Mac, VlanId};
 
 /// A link as the kernel shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub struct Link {
     pub is_operational: bool,
     /// Whether it was set to take every frame.
     pub is_promiscuous: bool,
+    /// Whether it was set to take every multicast frame.
+    pub is_all_multicast: bool,
+    /// The length of its transmit queue in packets.
+    pub tx_queue_length: u32,
     /// Of a bridge: whether it filters VLANs.
     pub vlan_filtering: bool,
     /// Of a bridge's port: its flags.
@@ -41,6 +45,17 @@ impl Link {
     /// Whether it is a bridge.
     pub fn is_bridge(&self) -> bool {
         self.kind == "bridge"
+    }
+
+    /// All of its attributes that can be changed together.
+    pub fn attributes(&self) -> LinkAttributes {
+        LinkAttributes {
+            mac: self.mac,
+            promiscuous: Some(self.is_promiscuous),
+            mtu: Some(self.mtu),
+            all_multicast: Some(self.is_all_multicast),
+            tx_queue_length: Some(self.tx_queue_length),
+        }
     }
 }
 

@@ -18,9 +18,9 @@ const RECORDER: &str = include_str!("recorder.sh");
 /// The distribution's reference plugins.
 const REFERENCE: &str = "/usr/lib/cni";
 /// What the suite has an executable of.
-const SUITE: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
+const SUITE: [&str; 5] = ["bridge", "host-local", "loopback", "static", "tuning"];
 /// What comes from the distribution whichever suite is installed.
-const CHAINED: [&str; 4] = ["portmap", "firewall", "bandwidth", "tuning"];
+const CHAINED: [&str; 3] = ["portmap", "firewall", "bandwidth"];
 
 /// Whose executables of [`SUITE`] are in the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -100,6 +100,9 @@ fn odd_values() -> Vec<Value> {
         json!({"nameservers": ["192.0.2.1"]}),
         json!([{"dst": "0.0.0.0/0"}]),
         json!([{"minID": 1, "maxID": 9}]),
+        json!({"net.core.somaxconn": "1000", "kernel.pid_max": "1"}),
+        json!({"net/ipv4/conf/lo/arp_ignore": ""}),
+        json!("02:00:00:00:00:0a"),
         json!("0.2.0"),
         json!("1.1.0"),
     ]
@@ -301,8 +304,8 @@ fn run(plugin: &str, folders: &[&str]) {
     let mut configs: Vec<Value> =
         folders.iter().flat_map(|folder| configurations(folder)).collect();
     let mut usual = stage.config(plugin);
-    if plugin != "loopback" {
-        usual["ipam"].as_object_mut().unwrap().remove("dataDir");
+    if let Some(ipam) = usual.get_mut("ipam").and_then(Value::as_object_mut) {
+        ipam.remove("dataDir");
     }
     configs.extend(vec![usual; configs.len() + 1]);
     let seed = set("CAUSEWAY_SEED").unwrap_or(1);
@@ -339,6 +342,11 @@ fn inputs_of_host_local() {
 #[test]
 fn inputs_of_static() {
     run("static", &["testdata/callers"]);
+}
+
+#[test]
+fn inputs_of_tuning() {
+    run("tuning", &[]);
 }
 
 #[test]

@@ -219,7 +219,7 @@ fn address_files_that_are_something_else_are_somebody_elses() {
 fn what_is_no_namespace() {
     let mut stage = Stage::new();
     let zoo = Zoo::new(&mut stage);
-    for plugin in ["bridge", "loopback"] {
+    for plugin in ["bridge", "loopback", "tuning"] {
         for name in ["fifo", "folder", "socket", "plain", "loop", "dangling", "to-zero", "nothing"]
         {
             let path = zoo.path(name);

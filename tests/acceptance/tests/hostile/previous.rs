@@ -51,14 +51,16 @@ fn malformed_in_every_version() {
     for version in VERSIONS {
         let cases = if version < "0.3.0" { &old[..] } else { &new[..] };
         for (previous, code, says) in cases {
-            // The only plugin that is ever chained: what came before is printed with its own.
-            let call =
-                stage.call("loopback", "ADD").config(config(&stage, "loopback", version, previous));
-            stage.refuses(&call, *code, &[says]);
+            // Those that are chained: what came before is printed with their own.
+            for plugin in ["loopback", "tuning"] {
+                let call =
+                    stage.call(plugin, "ADD").config(config(&stage, plugin, version, previous));
+                stage.refuses(&call, *code, &[says]);
+            }
             if version < "0.4.0" {
                 continue;
             }
-            for plugin in ["bridge", "host-local", "static"] {
+            for plugin in ["bridge", "host-local", "static", "tuning"] {
                 let call =
                     stage.call(plugin, "CHECK").config(config(&stage, plugin, version, previous));
                 stage.refuses(&call, *code, &[says]);

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use testsupport::{Answer, Call, Container, Host, Usage};
 
 /// The plugins.
-pub(crate) const PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
+pub(crate) const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "static", "tuning"];
 /// Those that read more than the common keys.
-pub(crate) const READERS: [&str; 3] = ["bridge", "host-local", "static"];
+pub(crate) const READERS: [&str; 4] = ["bridge", "host-local", "static", "tuning"];
 /// Those whose ADD takes an address out of a pool.
 pub(crate) const POOLED: [&str; 2] = ["bridge", "host-local"];
 
@@ -67,6 +67,14 @@ impl Stage {
                 },
                 "cni.dev/valid-attachments": [],
             }),
+            // On `lo`, as every namespace has that.
+            "tuning" => json!({
+                "cniVersion": "1.1.0", "name": "net", "type": "tuning", "dataDir": self.pools(),
+                "sysctl": {"net/ipv4/conf/IFNAME/arp_notify": "1"}, "mtu": 1400, "txQLen": 7,
+                "allmulti": true,
+                "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "lo"}]},
+                "cni.dev/valid-attachments": [],
+            }),
             _ => json!({
                 "cniVersion": "1.1.0", "name": "net", "type": plugin, "bridge": "br0",
                 "isGateway": true,
@@ -92,7 +100,7 @@ impl Stage {
             .command(command)
             .container_id("c1")
             .netns(&self.container)
-            .ifname("eth0")
+            .ifname(if plugin == "tuning" { "lo" } else { "eth0" })
             .config(self.config(plugin))
     }
 

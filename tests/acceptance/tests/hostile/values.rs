@@ -73,6 +73,22 @@ const STATIC: [(&str, &str); 13] = [
     ("args.cni.ips", "list"),
 ];
 
+/// Those of `tuning`.
+const TUNING: [(&str, &str); 12] = [
+    ("dataDir", "string"),
+    ("sysctl", "object"),
+    ("sysctl.net/ipv4/conf/IFNAME/arp_notify", "string"),
+    ("mac", "string"),
+    ("promisc", "flag"),
+    ("allmulti", "flag"),
+    ("runtimeConfig", "object"),
+    ("runtimeConfig.mac", "string"),
+    ("args", "object"),
+    ("args.cni.sysctl", "object"),
+    ("args.cni.mac", "string"),
+    ("prevResult", "object"),
+];
+
 /// Puts `text` at the place of `@` in a configuration: numbers that no [`Value`] holds.
 fn raw(stage: &Stage, plugin: &str, path: &str, text: &str) -> String {
     stage.with(plugin, path, "@").to_string().replace("\"@\"", text)
@@ -92,6 +108,8 @@ fn numbers_that_are_none_or_too_many() {
         refuses("bridge", "mtu", text, 6, text);
         refuses("bridge", "vlan", text, 6, text);
         refuses("host-local", "ipam.cooldownSeconds", text, 6, text);
+        refuses("tuning", "mtu", text, 6, text);
+        refuses("tuning", "args.cni.txQLen", text, 6, text);
     }
     for text in ["-1", "65536", "9007199254740991", "-9223372036854775808", "1e15"] {
         refuses("bridge", "mtu", text, 7, "must be 0 to 65535");
@@ -101,6 +119,8 @@ fn numbers_that_are_none_or_too_many() {
     }
     for text in ["-1", "4294967296"] {
         refuses("host-local", "ipam.cooldownSeconds", text, 7, text);
+        refuses("tuning", "args.cni.mtu", text, 7, "must be 0 to 2147483647");
+        refuses("tuning", "txQLen", text, 7, "must be 0 to 2147483647");
     }
     // Not even JSON.
     for text in ["01", "+1", ".5", "1.", "1e", "0x10", "NaN", "Infinity", "-"] {
@@ -126,7 +146,8 @@ fn another_json_type_in_every_key() {
     let cases = PLUGINS.iter().flat_map(|plugin| COMMON.iter().map(move |case| (*plugin, *case)));
     let cases = cases.chain(BRIDGE.map(|case| ("bridge", case)));
     let cases = cases.chain(HOST_LOCAL.map(|case| ("host-local", case)));
-    for (plugin, (path, kind)) in cases.chain(STATIC.map(|case| ("static", case))) {
+    let cases = cases.chain(STATIC.map(|case| ("static", case)));
+    for (plugin, (path, kind)) in cases.chain(TUNING.map(|case| ("tuning", case))) {
         for value in wrong(kind) {
             let call = stage.call(plugin, "ADD").config(stage.with(plugin, path, value.clone()));
             let key = path.rsplit('.').find(|word| word.parse::<u8>().is_err()).unwrap();

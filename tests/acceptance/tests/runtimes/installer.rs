@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use testsupport::{Background, Host, REFERENCE_DIR, executable, golden};
 
-const PLUGINS: [&str; 4] = ["bridge", "host-local", "loopback", "static"];
+const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "static", "tuning"];
 
 fn manifest() -> Value {
     // YAML's anchors are resolved by the parser.
