@@ -52,8 +52,9 @@ impl Plugin for Probe {
         step(&request.request.config.keys, &format!("check {}", request.attachment))
     }
 
-    fn gc(&self, request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
-        step(&request.config.keys, &format!("gc, {} live", valid.iter().count()))
+    fn gc(&self, request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
+        let count = valid.map_or("unknown".to_owned(), |valid| valid.iter().count().to_string());
+        step(&request.config.keys, &format!("gc, {count} live"))
     }
 
     fn status(&self, request: &Request<'_>) -> Result<()> {

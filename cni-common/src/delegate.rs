@@ -17,6 +17,7 @@ use crate::error::{Code, Context, Error, Result};
 use crate::log;
 use crate::skel::{self, Environment, Plugin, Request};
 use crate::spec::{CniResult, Object, Version};
+use crate::sys::attacher::Attacher;
 use crate::sys::executable::{BuildId, has_build_id};
 use crate::sys::process::{Limits, Supervised, Trouble, memory_file};
 
@@ -89,6 +90,11 @@ impl Delegate {
         })
     }
 
+    /// Tells the IPAM plugin who makes the attachment.
+    pub fn set_attacher(&mut self, attacher: Option<Attacher>) {
+        self.environment.attacher = attacher;
+    }
+
     /// Starts an ADD; a program runs while other work is done, until its result is fetched.
     pub fn start_add(&self) -> Result<Running<'_>> {
         self.start("ADD")
@@ -112,6 +118,9 @@ impl Delegate {
             .context("prepare a delegate's stdin")?;
         let mut program = Command::new(&self.program);
         program.env("CNI_COMMAND", command).stdin(Stdio::from(stdin)).stderr(Stdio::inherit());
+        if let Some(attacher) = &self.environment.attacher {
+            program.env(skel::ATTACHER, attacher.to_string());
+        }
         let process = Supervised::start(&mut program, LIMITS)
             .map_err(|error| Error::io("run", &self.program, &error).with_code(Code::Delegate))?;
         Ok(Running { delegate: self, work: Work::Process(process) })

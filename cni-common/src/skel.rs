@@ -17,6 +17,7 @@ use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, V
 use crate::sys::netns::OwnNetns;
 use crate::types::Attachment;
 
+pub(crate) use environment::ATTACHER;
 use environment::Command;
 pub use environment::Environment;
 
@@ -44,8 +45,9 @@ pub trait Plugin: Sync {
     /// Compares the attachment with what ADD had made of it.
     fn check(&self, request: &AttachmentRequest<'_>) -> Result<()>;
 
-    /// Takes away what belongs to the network and to none of `valid`.
-    fn gc(&self, request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()>;
+    /// Takes away what belongs to the network and to none of `valid`. Without a list, which some
+    /// callers send, nothing is said about anybody: only what is proved to be dead goes.
+    fn gc(&self, request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()>;
 
     /// Fails when an ADD can't be served now.
     fn status(&self, request: &Request<'_>) -> Result<()>;
@@ -244,7 +246,7 @@ fn dispatch(plugin: &dyn Plugin, command: Command, request: Request<'_>) -> Resu
     match command {
         Command::Del => plugin.del(&attachment_request(plugin, request)?),
         Command::Check => plugin.check(&attachment_request(plugin, request)?),
-        Command::Gc => plugin.gc(&request, &ValidAttachments::parse(&request.config.keys)?),
+        Command::Gc => plugin.gc(&request, ValidAttachments::parse(&request.config.keys)?.as_ref()),
         Command::Status => plugin.status(&request),
         Command::Add | Command::Version => Ok(()),
     }

@@ -23,24 +23,53 @@ pub fn comment(attachment: &Attachment) -> String {
     owned(&attachment.network, attachment.container.as_str(), attachment.ifname.as_str())
 }
 
-/// The attachments of one network that live, as GC is told them.
-#[derive(Clone, Debug)]
-pub struct Living {
-    prefix: String,
-    comments: HashSet<String>,
+/// The attachments of one network that live, as GC is told them or finds out.
+pub struct Living<'a> {
+    network: &'a NetworkName,
+    known: Known<'a>,
 }
 
-impl Living {
+enum Known<'a> {
+    /// The comments of all that live.
+    Listed(HashSet<String>),
+    /// Whether an attachment is proved to be dead.
+    Dead(&'a dyn Fn(&Attachment) -> bool),
+}
+
+impl<'a> Living<'a> {
     /// Those of the list.
-    pub fn of(network: &NetworkName, valid: &ValidAttachments<'_>) -> Self {
+    pub fn of(network: &'a NetworkName, valid: &ValidAttachments<'_>) -> Self {
         let comments = valid.iter().map(|(container, ifname)| owned(network, container, ifname));
-        Self { prefix: prefix(network), comments: comments.collect() }
+        Self { network, known: Known::Listed(comments.collect()) }
     }
 
-    /// Whether the comment names an attachment of the network that is not among them.
-    pub fn is_stale(&self, comment: &str) -> bool {
-        comment.starts_with(&self.prefix) && !self.comments.contains(comment)
+    /// All but those that are proved to be dead.
+    pub fn unless(network: &'a NetworkName, is_dead: &'a dyn Fn(&Attachment) -> bool) -> Self {
+        Self { network, known: Known::Dead(is_dead) }
     }
+
+    /// Whether the comment names an attachment of the network that does not live.
+    pub fn is_stale(&self, comment: &str) -> bool {
+        let Some(rest) = comment.strip_prefix(&prefix(self.network)) else { return false };
+        match &self.known {
+            Known::Listed(comments) => !comments.contains(comment),
+            Known::Dead(is_dead) => attachment(self.network, rest).is_some_and(|one| is_dead(&one)),
+        }
+    }
+}
+
+/// The attachment of the network whose comment ends in `<container>/<ifname>`. A name that was cut
+/// says of none.
+fn attachment(network: &NetworkName, rest: &str) -> Option<Attachment> {
+    if network_part(network) != network.as_str() {
+        return None;
+    }
+    let (container, ifname) = rest.split_once('/')?;
+    Some(Attachment {
+        network: network.clone(),
+        container: container.parse().ok()?,
+        ifname: ifname.parse().ok()?,
+    })
 }
 
 /// What the comments of a network's attachments begin with.

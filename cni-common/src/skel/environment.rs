@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use crate::error::{Code, Error, Result};
 use crate::spec::Version;
+use crate::sys::attacher::Attacher;
+
+/// The variable that tells an IPAM plugin the attacher.
+pub(crate) const ATTACHER: &str = "CAUSEWAY_ATTACHER";
 
 /// The variables of the protocol, as they came. Empty counts as absent, as in the reference.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +27,8 @@ pub struct Environment {
     pub path: Vec<PathBuf>,
     /// `CNI_NETNS_OVERRIDE`: `CNI_NETNS` may be the plugin's own namespace.
     pub netns_override: bool,
+    /// `CAUSEWAY_ATTACHER`, for an IPAM plugin: who makes the attachment that an address is for.
+    pub attacher: Option<Attacher>,
 }
 
 impl Environment {
@@ -38,6 +44,7 @@ impl Environment {
             args: text("CNI_ARGS")?,
             path: std::env::split_paths(&path).filter(|dir| !dir.as_os_str().is_empty()).collect(),
             netns_override: matches!(override_word.as_str(), "1" | "true"),
+            attacher: text(ATTACHER)?.parse().ok(),
         })
     }
 }

@@ -24,12 +24,10 @@ struct Entry<'a> {
 }
 
 impl<'a> ValidAttachments<'a> {
-    /// Reads the list. Neither key there is error 7, never "everything is stale".
-    pub fn parse(config: &Object<'a>) -> Result<Self> {
-        let Some(list) = KEYS.iter().find_map(|key| config.value(key)) else {
-            let [key, _] = KEYS;
-            return Err(Error::new(Code::InvalidConfig, format!("{key}: missing")));
-        };
+    /// Reads the list. Neither key there, or `null`, says nothing about anybody (`None`): never that
+    /// everything is stale.
+    pub fn parse(config: &Object<'a>) -> Result<Option<Self>> {
+        let Some(list) = KEYS.iter().find_map(|key| config.value(key)) else { return Ok(None) };
         let entries: Vec<Entry<'a>> = serde_json::from_str(list.text()).map_err(|error| {
             let fault = format!("{}: must be a list of {{containerID, ifname}}", list.path());
             Error::new(Code::InvalidConfig, fault).with_details(error.to_string())
@@ -38,7 +36,7 @@ impl<'a> ValidAttachments<'a> {
         for entry in entries {
             containers.entry(entry.container).or_default().push(entry.ifname);
         }
-        Ok(Self(containers))
+        Ok(Some(Self(containers)))
     }
 
     /// Whether the attachment lives.
@@ -63,7 +61,7 @@ impl<'a> ValidAttachments<'a> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<ValidAttachments<'_>> {
+    fn parse(text: &str) -> Result<Option<ValidAttachments<'_>>> {
         ValidAttachments::parse(&Object::parse(text, "test").unwrap())
     }
 
@@ -71,16 +69,16 @@ mod tests {
     fn either_key_is_taken_and_an_empty_list_is_what_it_says() {
         for key in KEYS {
             let text = format!(r#"{{"{key}":[{{"containerID":"a","ifname":"eth0"}}]}}"#);
-            let valid = parse(&text).unwrap();
+            let valid = parse(&text).unwrap().unwrap();
             assert!(valid.contains("a", "eth0") && !valid.contains("a", "eth1"));
-            assert_eq!(parse(&format!(r#"{{"{key}":[]}}"#)).unwrap().iter().count(), 0);
+            assert_eq!(parse(&format!(r#"{{"{key}":[]}}"#)).unwrap().unwrap().iter().count(), 0);
         }
     }
 
     #[test]
-    fn a_missing_list_is_an_error() {
+    fn a_missing_list_is_none_and_a_faulty_one_an_error() {
         for text in ["{}", r#"{"cni.dev/valid-attachments":null}"#] {
-            assert!(parse(text).unwrap_err().is(Code::InvalidConfig));
+            assert!(parse(text).unwrap().is_none());
         }
         assert!(parse(r#"{"cni.dev/valid-attachments":{}}"#).unwrap_err().is(Code::InvalidConfig));
     }

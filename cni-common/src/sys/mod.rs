@@ -5,6 +5,7 @@
 //! - [`socket`] - the transport of every netlink protocol: requests, dumps, batches, deadlines
 //! - [`netlink`] - the rtnetlink protocol, and its notifications
 //! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
+//! - [`attacher`] - what proves that an attachment is dead
 //! - [`byte_lock`] - locks on single bytes of one file
 //! - [`conntrack`] - forgetting tracked connections
 //! - [`executable`] - whether an executable is of a certain build
@@ -15,6 +16,7 @@
 //! - [`sysctl`] - `/proc/sys/net`
 
 pub mod address;
+pub mod attacher;
 pub mod bridge_port;
 pub mod byte_lock;
 pub mod conntrack;

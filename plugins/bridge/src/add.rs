@@ -10,6 +10,7 @@ use cni_common::log;
 use cni_common::names;
 use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::{CniResult, Interface};
+use cni_common::sys::attacher::Attacher;
 use cni_common::sys::byte_lock::ByteLock;
 use cni_common::sys::netns::OwnNetns;
 use cni_common::sys::{Netlink, Netns};
@@ -34,9 +35,12 @@ const CONTAINER_INTERFACE: i64 = 2;
 /// Makes the attachment.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let config = BridgeConfig::parse(&request.request.config, &request.request.args()?)?;
-    let ipam = ipam::find(&request.request)?;
+    let mut ipam = ipam::find(&request.request)?;
     let opened = open_netns(request)?;
     let lock = lock::attachment(&request.attachment)?;
+    if let (Some(ipam), Some(_)) = (&mut ipam, &lock) {
+        ipam.set_attacher(Attacher::here(&names::host_interface(&request.attachment)));
+    }
     let mut attaching = Attaching {
         machine: Machine::new(Netlink::open()?, opened, config.bridge.as_str()),
         rules: Rules::of(&request.attachment),

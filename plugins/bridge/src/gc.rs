@@ -7,19 +7,27 @@ use cni_common::log;
 use cni_common::names;
 use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
-use cni_common::sys::Netlink;
 use cni_common::sys::link::LinkKind;
+use cni_common::sys::{Netlink, attacher};
 use cni_common::types::{Attachment, NetworkName};
 
 use crate::{ipam, resolv_conf, rules};
 
 /// Removes what is stale, then has the IPAM plugin do the same: interfaces and rules before
-/// addresses.
-pub fn gc(request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
+/// addresses. Without a list only what is proved to be dead is stale.
+pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
     let network = &request.config.name;
     let mut failures = Vec::new();
-    failures.extend(remove_stale_links(network, valid).err());
-    failures.extend(remove_stale_resolv_confs(network, valid).err());
+    match valid {
+        Some(valid) => {
+            failures.extend(remove_stale_links(network, valid).err());
+            failures.extend(remove_stale_resolv_confs(network, valid).err());
+        }
+        None => {
+            failures.extend(remove_unfinished_links(network).err());
+            failures.extend(remove_dead_resolv_confs(network).err());
+        }
+    }
     failures.extend(rules::gc(request, valid));
     if failures.is_empty() {
         failures.extend(ipam::run(request, "GC").err());
@@ -61,5 +69,33 @@ fn remove_stale_resolv_confs(network: &NetworkName, valid: &ValidAttachments<'_>
         attachments(network, valid).map(|attachment| resolv_conf::marker(&attachment)).collect();
     resolv_conf::remove_marked(|line| {
         resolv_conf::is_marker_of(network.as_str(), line) && !living.contains(line)
+    })
+}
+
+/// Removes the pairs of ADDs that were killed. Any other pair has a namespace that may live: it goes
+/// with that.
+fn remove_unfinished_links(network: &NetworkName) -> Result<()> {
+    let mut host = Netlink::open()?;
+    let mut failures = Vec::new();
+    for link in host.list_links(LinkKind::Veth, None)? {
+        let is_ours = names::is_host_interface_of(network.as_str(), &link.name, &link.alias);
+        if !is_ours || !names::is_unfinished(&link.alias) {
+            continue;
+        }
+        let Some(_lock) = attacher::try_lock(&link.name) else { continue };
+        // Again, now that no ADD is at it: one may have come to its end since.
+        let found = host.find_link(&link.name)?;
+        if found.is_some_and(|link| names::is_unfinished(&link.alias)) {
+            log::debug(|| format!("remove {}, left by an ADD that was killed", link.name));
+            failures.extend(host.remove_link(&link.name).err());
+        }
+    }
+    Error::join(failures).map_or(Ok(()), Err)
+}
+
+fn remove_dead_resolv_confs(network: &NetworkName) -> Result<()> {
+    resolv_conf::remove_marked(|line| {
+        let attachment = resolv_conf::attachment_of(network, line);
+        attachment.is_some_and(|one| attacher::is_dead(&names::host_interface(&one)))
     })
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use cni_common::error::{Code, Error, Result};
 use cni_common::names;
 use cni_common::sys::file;
-use cni_common::types::Attachment;
+use cni_common::types::{Attachment, NetworkName};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -181,4 +181,16 @@ fn is_want_of_resources(error: &Error) -> bool {
 pub fn is_marker_of(network: &str, line: &str) -> bool {
     line.strip_prefix("# ").is_some_and(|rest| rest.starts_with(&format!("{network}/")))
         && line.ends_with(": written by the bridge CNI plugin")
+}
+
+/// The attachment of this network that a first line names.
+pub fn attachment_of(network: &NetworkName, line: &str) -> Option<Attachment> {
+    let rest = line.strip_prefix("# ")?.strip_suffix(": written by the bridge CNI plugin")?;
+    let (container, ifname) =
+        rest.strip_prefix(network.as_str())?.strip_prefix('/')?.split_once('/')?;
+    Some(Attachment {
+        network: network.clone(),
+        container: container.parse().ok()?,
+        ifname: ifname.parse().ok()?,
+    })
 }

@@ -3,8 +3,10 @@
 use cni_common::error::{Error, Result};
 use cni_common::log;
 use cni_common::names;
+use cni_common::packet_filter::owner::Living;
 use cni_common::skel::{AttachmentRequest, Request};
 use cni_common::spec::{CniResult, ValidAttachments};
+use cni_common::sys::attacher::is_dead;
 use cni_common::types::{Attachment, Mac};
 use ipnetwork::IpNetwork;
 
@@ -112,12 +114,17 @@ impl Known {
 }
 
 /// Takes away what attachments of the network left that live no more.
-pub fn gc(request: &Request<'_>, valid: &ValidAttachments<'_>) -> Vec<Error> {
+pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Vec<Error> {
     let expected = Expected::by_keys(request);
     let network = &request.config.name;
+    let is_dead = |attachment: &Attachment| is_dead(&names::host_interface(attachment));
+    let living = match valid {
+        Some(valid) => Living::of(network, valid),
+        None => Living::unless(network, &is_dead),
+    };
     reported([
-        (masquerade::gc(network, valid), expected.masquerade),
-        (spoofcheck::gc(network, valid), expected.guard),
+        (masquerade::gc(network, (&living, valid)), expected.masquerade),
+        (spoofcheck::gc(network, &living), expected.guard),
     ])
 }
 

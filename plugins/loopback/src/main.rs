@@ -60,7 +60,7 @@ impl Plugin for Loopback {
         }
     }
 
-    fn gc(&self, _: &Request<'_>, _: &ValidAttachments<'_>) -> Result<()> {
+    fn gc(&self, _: &Request<'_>, _: Option<&ValidAttachments<'_>>) -> Result<()> {
         // Nothing of an attachment lies outside its container's namespace.
         Ok(())
     }

@@ -8,6 +8,7 @@ mod native;
 mod plan;
 mod text;
 
+use cni_common::packet_filter::owner::Living;
 use cni_common::packet_filter::{Report, reference};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::{Nft, is_unsupported};
@@ -138,11 +139,17 @@ fn found(rules: &str) {
     log::debug(|| format!("CHECK: masquerading is complete: {rules}"));
 }
 
-/// Takes away the masquerading of the network's attachments that live no more.
-pub fn gc(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
+/// Takes away the masquerading of the network's attachments that live no more. Without a list the
+/// chains that the reference may have made stay: nothing proves whom they are of.
+pub fn gc(
+    network: &NetworkName,
+    (living, valid): (&Living<'_>, Option<&ValidAttachments<'_>>),
+) -> Result<()> {
     let mut nft = Nft::open()?;
+    let ours = native::sweep(&mut nft, network, living);
+    let Some(valid) = valid else { return ours };
     all([
-        native::sweep(&mut nft, network, valid),
+        ours,
         iptables::sweep(&mut nft, network, valid),
         reference::sweep_masquerading(&mut nft, network, valid),
     ])

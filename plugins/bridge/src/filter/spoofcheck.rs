@@ -7,7 +7,6 @@ mod plan;
 use cni_common::nft::{Element, Set, Value};
 use cni_common::packet_filter::table::BRIDGE as TABLE;
 use cni_common::packet_filter::{self, ElementKey, Report, element, owner, reference};
-use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::{Mac, NetworkName};
 use cni_common::{Context, Error, Result, log};
@@ -72,8 +71,7 @@ fn missing(nft: &mut Nft, subject: &Subject<'_>, mac: Mac) -> Result<Report> {
 }
 
 /// Takes away the guards of the network's attachments that live no more.
-pub fn gc(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
-    let living = owner::Living::of(network, valid);
+pub fn gc(network: &NetworkName, living: &owner::Living<'_>) -> Result<()> {
     let stale = |element: &Element| living.is_stale(&element.comment);
     let mut nft = Nft::open()?;
     let doing = || format!("sweep the guarded ports of network {network}");

@@ -1,6 +1,7 @@
 //! Masquerading on iptables: packets, rules, and what becomes of them without the programs.
 
 use causeway_bridge::filter::masquerade::{self, Backend};
+use cni_common::packet_filter::owner::Living;
 use testsupport::{Host, golden};
 
 use crate::world::{Owner, World, address, address6, networks, ruleset, run, seen, with_valid};
@@ -179,7 +180,10 @@ fn gc_takes_what_is_stale_and_nothing_of_other_networks() {
     add(&Owner::of(5), &TWO);
     add(&other, &["10.88.0.9/16"]);
     let network = "net".parse().unwrap();
-    with_valid(&["c5"], |valid| masquerade::gc(&network, valid)).unwrap();
+    with_valid(&["c5"], |valid| {
+        masquerade::gc(&network, (&Living::of(&network, valid), Some(valid)))
+    })
+    .unwrap();
     let sorted = |text: &str| {
         let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
         lines.sort();
@@ -216,8 +220,14 @@ fn rules_in_the_old_tables_are_taken_away_too() {
     }
     run(&host, &restore);
     let network = "net".parse().unwrap();
-    with_valid(&["c1"], |valid| masquerade::gc(&network, valid)).unwrap();
+    with_valid(&["c1"], |valid| {
+        masquerade::gc(&network, (&Living::of(&network, valid), Some(valid)))
+    })
+    .unwrap();
     assert_ne!(lines(save()), lines(before.clone()));
-    with_valid(&["c2"], |valid| masquerade::gc(&network, valid)).unwrap();
+    with_valid(&["c2"], |valid| {
+        masquerade::gc(&network, (&Living::of(&network, valid), Some(valid)))
+    })
+    .unwrap();
     assert_eq!(lines(save()), lines(before));
 }

@@ -1,6 +1,7 @@
 //! What the reference plugin left: made by it where it is installed, else by `nft` in its words.
 
 use causeway_bridge::filter::{masquerade, spoofcheck};
+use cni_common::packet_filter::owner::Living;
 use testsupport::Host;
 
 use crate::world::{Owner, ruleset, run, with_valid};
@@ -48,7 +49,10 @@ fn gc_takes_the_references_stale_nftables_rules_of_the_network() {
     let host = Host::new();
     masquerading(&host);
     let network = "net".parse().unwrap();
-    with_valid(&["c2"], |valid| masquerade::gc(&network, valid)).unwrap();
+    with_valid(&["c2"], |valid| {
+        masquerade::gc(&network, (&Living::of(&network, valid), Some(valid)))
+    })
+    .unwrap();
     let text = ruleset(&host);
     assert!(text.contains("net: net, if: eth0, id: c2"), "{text}");
     assert!(text.contains("net: other, if: eth0, id: c1"), "{text}");

@@ -2,6 +2,7 @@
 
 use causeway_bridge::filter::masquerade::{self, Backend};
 use cni_common::nft::{Family, Field, Operation, Presence, Rule, Statement, Table};
+use cni_common::packet_filter::owner::Living;
 use cni_common::sys::nft::Nft;
 use testsupport::{Host, golden};
 
@@ -160,10 +161,28 @@ fn gc_takes_what_is_stale_and_nothing_of_other_networks() {
     let before = ruleset(&host);
     add(&stale, &["10.88.0.6/16", "10.90.0.6/24"]);
     assert_ne!(ruleset(&host), before);
-    with_valid(&["c5"], |valid| masquerade::gc(&live.attachment.network, valid)).unwrap();
+    with_valid(&["c5"], |valid| {
+        masquerade::gc(
+            &live.attachment.network,
+            (&Living::of(&live.attachment.network, valid), Some(valid)),
+        )
+    })
+    .unwrap();
     assert_eq!(ruleset(&host), before);
-    with_valid(&[], |valid| masquerade::gc(&live.attachment.network, valid)).unwrap();
-    with_valid(&[], |valid| masquerade::gc(&other.attachment.network, valid)).unwrap();
+    with_valid(&[], |valid| {
+        masquerade::gc(
+            &live.attachment.network,
+            (&Living::of(&live.attachment.network, valid), Some(valid)),
+        )
+    })
+    .unwrap();
+    with_valid(&[], |valid| {
+        masquerade::gc(
+            &other.attachment.network,
+            (&Living::of(&other.attachment.network, valid), Some(valid)),
+        )
+    })
+    .unwrap();
     assert_eq!(ruleset(&host), "");
 }
 
@@ -176,9 +195,13 @@ fn gc_of_more_than_one_transaction_takes_them_all() {
         add(&owner, &[&format!("10.88.{high}.{low}/16")]);
     }
     let network = "net".parse().unwrap();
-    with_valid(&["c7"], |valid| masquerade::gc(&network, valid)).unwrap();
+    with_valid(&["c7"], |valid| {
+        masquerade::gc(&network, (&Living::of(&network, valid), Some(valid)))
+    })
+    .unwrap();
     assert_eq!(ruleset(&host).matches("net/c").count(), 2);
-    with_valid(&[], |valid| masquerade::gc(&network, valid)).unwrap();
+    with_valid(&[], |valid| masquerade::gc(&network, (&Living::of(&network, valid), Some(valid))))
+        .unwrap();
     assert_eq!(ruleset(&host), "");
 }
 

@@ -2,6 +2,7 @@
 
 use causeway_bridge::filter::masquerade::{self, Backend};
 use causeway_bridge::filter::spoofcheck;
+use cni_common::packet_filter::owner::Living;
 use cni_common::sys::nft::Nft;
 use testsupport::{Host, golden};
 
@@ -54,7 +55,7 @@ fn a_chain_or_set_of_another_plugin_stays_when_the_last_guarded_port_goes() {
         assert_eq!(ruleset(&host), before, "a second time");
         spoofcheck::ensure(&Owner::of(5).subject(), mac).unwrap();
         let network = Owner::of(5).attachment.network;
-        with_valid(&[], |valid| spoofcheck::gc(&network, valid)).unwrap();
+        with_valid(&[], |valid| spoofcheck::gc(&network, &Living::of(&network, valid))).unwrap();
         assert_eq!(ruleset(&host), before, "GC");
     }
 }
@@ -141,7 +142,13 @@ fn attachments_of_the_former_layout_are_found_and_removed() {
     }
     let host = Host::new();
     let owner = former(&host);
-    with_valid(&[], |valid| masquerade::gc(&owner.attachment.network, valid)).unwrap();
+    with_valid(&[], |valid| {
+        masquerade::gc(
+            &owner.attachment.network,
+            (&Living::of(&owner.attachment.network, valid), Some(valid)),
+        )
+    })
+    .unwrap();
     assert_eq!(ruleset(&host), "", "GC");
 }
 
@@ -156,7 +163,11 @@ fn attachments_of_the_former_layout_pass_check() {
     let addresses = networks(&FORMER_ADDRESSES);
     masquerade::check(Backend::Nftables, &owner.subject(), &addresses).unwrap();
     with_valid(&[FORMER_OWNER.1], |valid| {
-        masquerade::gc(&owner.attachment.network, valid).unwrap();
+        masquerade::gc(
+            &owner.attachment.network,
+            (&Living::of(&owner.attachment.network, valid), Some(valid)),
+        )
+        .unwrap();
     });
     masquerade::check(Backend::Nftables, &owner.subject(), &addresses).unwrap();
 }

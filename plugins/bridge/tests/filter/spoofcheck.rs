@@ -1,6 +1,7 @@
 //! What leaves a guarded port, and what of any other.
 
 use causeway_bridge::filter::spoofcheck;
+use cni_common::packet_filter::owner::Living;
 use cni_common::types::Mac;
 use testsupport::{Container, golden};
 
@@ -169,7 +170,7 @@ fn gc_takes_what_is_stale_and_nothing_of_other_networks() {
     let before = ruleset(&world.host);
     guard(6);
     let network = Owner::of(5).attachment.network;
-    with_valid(&["c5"], |valid| spoofcheck::gc(&network, valid)).unwrap();
+    with_valid(&["c5"], |valid| spoofcheck::gc(&network, &Living::of(&network, valid))).unwrap();
     assert_eq!(ruleset(&world.host), before);
 }
 

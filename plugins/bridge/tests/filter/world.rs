@@ -123,7 +123,7 @@ pub(crate) fn with_valid<T>(
     let entry = |id: &&str| format!(r#"{{"containerID":"{id}","ifname":"eth0"}}"#);
     let list: Vec<_> = containers.iter().map(entry).collect();
     let text = format!(r#"{{"cni.dev/valid-attachments":[{}]}}"#, list.join(","));
-    act(&ValidAttachments::parse(&Object::parse(&text, "config").unwrap()).unwrap())
+    act(&ValidAttachments::parse(&Object::parse(&text, "config").unwrap()).unwrap().unwrap())
 }
 
 /// A fresh port for every probe: the translation of a known connection would be remembered.

@@ -63,16 +63,6 @@ fn an_attachment_lives_by_container_and_interface() {
 }
 
 #[test]
-fn no_list_is_an_error_and_not_an_empty_one() {
-    let node = Node::giving(&["10.1.0.2/16"]);
-    let [blue, ..] = three(&node);
-    node.calls();
-    let message = call(&node, "GC").config(keys()).run().expect_error(7);
-    assert_says(&message, &["valid-attachments"]);
-    assert!(node.has_link(&blue.1) && node.calls().is_empty());
-}
-
-#[test]
 fn an_error_of_the_ipam_plugin_is_handed_on() {
     let node = Node::giving(&["10.1.0.2/16"]);
     let [_, red, _] = three(&node);

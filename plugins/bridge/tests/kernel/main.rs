@@ -18,6 +18,7 @@ mod dns;
 mod failed;
 mod force;
 mod gc;
+mod gc_without_list;
 mod input;
 mod ipv6;
 mod log;

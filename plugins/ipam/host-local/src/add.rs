@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use cni_common::spec::{CniResult, Dns, Ip};
+use cni_common::sys::attacher::Attacher;
 use cni_common::sys::file;
 use cni_common::types::Attachment;
 use cni_common::{Code, Context, Error, Result};
@@ -19,11 +20,16 @@ use crate::usage::Usage;
 /// More than any resolv.conf: the C library heeds three name servers and a few hundred bytes.
 const MAX_RESOLV_CONF: usize = 64 << 10;
 
-/// Allocates the addresses of the attachment.
-pub fn add(config: &Config, attachment: &Attachment) -> Result<CniResult> {
+/// Allocates the addresses of the attachment, which `attacher` makes, if that is told.
+pub fn add(
+    config: &Config,
+    attachment: &Attachment,
+    attacher: Option<&Attacher>,
+) -> Result<CniResult> {
     // What can fail without a trace goes first.
     let dns = read_dns(config)?;
     let mut pool = Pool::create(&config.location)?;
+    pool.set_attacher(attacher);
     let mut allocation = Allocation { config, attachment, pool: &mut pool, allocated: Vec::new() };
     match allocation.of_every_set() {
         Ok(()) => {}

@@ -39,7 +39,8 @@ impl Plugin for HostLocal {
 
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         let config = Config::parse(&request.request.config, &request.request.args()?)?;
-        let result = add::add(&config, &request.attachment)?;
+        let result =
+            add::add(&config, &request.attachment, request.request.environment.attacher.as_ref())?;
         let attachment = request.attachment.clone();
         let addresses: Vec<IpAddr> = result.ips.iter().map(|ip| ip.address.ip()).collect();
         let rollback = move || {
@@ -61,7 +62,7 @@ impl Plugin for HostLocal {
         check::check(&config, &request.attachment, previous.as_ref())
     }
 
-    fn gc(&self, request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
+    fn gc(&self, request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
         gc::gc(&config::pool_location(&request.config)?, valid)
     }
 

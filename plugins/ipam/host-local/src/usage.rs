@@ -75,7 +75,7 @@ impl Usage {
     }
 
     /// Whether it is proved that nobody holds the address of `lease`.
-    fn is_reclaimable(pool: &Pool, lease: &Lease) -> bool {
+    pub(crate) fn is_reclaimable(pool: &Pool, lease: &Lease) -> bool {
         let Lease { ip, holder } = lease;
         holder.is_nobody() || (*holder != Holder::Unknown && pool.is_of_earlier_boot(*ip))
     }

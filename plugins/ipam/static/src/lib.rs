@@ -38,7 +38,7 @@ impl Plugin for Static {
         config.addresses.iter().try_for_each(|address| compare(address, &previous, ifname))
     }
 
-    fn gc(&self, _: &Request<'_>, _: &ValidAttachments<'_>) -> Result<()> {
+    fn gc(&self, _: &Request<'_>, _: Option<&ValidAttachments<'_>>) -> Result<()> {
         // Nothing is ever held.
         Ok(())
     }

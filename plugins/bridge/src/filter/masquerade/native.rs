@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use cni_common::nft::{Element, Set, Value};
 use cni_common::packet_filter::table::INET as TABLE;
 use cni_common::packet_filter::{self, ElementKey, Report, Unit, element, owner};
-use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::NetworkName;
 use cni_common::{Context, Result};
@@ -60,9 +59,8 @@ fn remove_known(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) -> Re
 pub(super) fn sweep(
     nft: &mut Nft,
     network: &NetworkName,
-    valid: &ValidAttachments<'_>,
+    living: &owner::Living<'_>,
 ) -> Result<()> {
-    let living = owner::Living::of(network, valid);
     let stale = |element: &Element| living.is_stale(&element.comment);
     let doing = || format!("sweep the masquerading of network {network}");
     let places = places(nft, network).with_context(doing)?;

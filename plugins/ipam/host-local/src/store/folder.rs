@@ -22,7 +22,7 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::lease::Holder;
 use super::open::openat;
-use super::origin;
+use super::origin::{self, Origin};
 use super::probe;
 use super::stamp::Mtime;
 
@@ -49,7 +49,7 @@ pub(super) struct Draft {
     /// `None` where files can't be without a name.
     file: Option<File>,
     content: String,
-    boot: Option<String>,
+    origin: Origin,
 }
 
 impl Folder {
@@ -124,20 +124,20 @@ impl Folder {
         Mtime::of(&self.dir).map_err(|errno| failed("stat", &self.path, errno))
     }
 
-    /// A file without a name that says `content`, stamped with this `boot`.
-    pub(super) fn draft(&self, content: String, boot: Option<&str>) -> Result<Draft> {
+    /// A file without a name that says `content`, with this `origin`.
+    pub(super) fn draft(&self, content: String, origin: Origin) -> Result<Draft> {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR;
         let file = match openat(&self.dir, ".", flags, PRIVATE) {
             Ok(fd) => File::from(fd),
             // Not on this file system.
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-                return Ok(Draft { file: None, content, boot: boot.map(str::to_owned) });
+                return Ok(Draft { file: None, content, origin });
             }
             Err(errno) => return Err(failed("write address file in", &self.path, errno)),
         };
-        fill(&file, &content, boot)
+        fill(&file, &content, &origin)
             .map_err(|error| Error::io("write address file in", &self.path, &error))?;
-        Ok(Draft { file: Some(file), content, boot: boot.map(str::to_owned) })
+        Ok(Draft { file: Some(file), content, origin })
     }
 
     /// Makes `draft` the file of `ip`: all of it at once, or nothing. `false` if there is a file of
@@ -165,7 +165,7 @@ impl Folder {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY;
         let made = openat(&self.dir, HIDDEN, flags, PRIVATE)
             .map_err(io::Error::from)
-            .and_then(|fd| fill(&File::from(fd), &draft.content, draft.boot.as_deref()))
+            .and_then(|fd| fill(&File::from(fd), &draft.content, &draft.origin))
             .and_then(|()| {
                 let to = name(ip);
                 Ok(linkat(&self.dir, HIDDEN, &self.dir, to.as_str(), AtFlags::empty())?)
@@ -208,8 +208,8 @@ impl Folder {
         }
     }
 
-    /// The boot in which this suite made the file of `ip`, if it was this suite.
-    pub(super) fn boot_of(&self, ip: IpAddr) -> Option<String> {
+    /// What this suite noted of the file of `ip` when it made it.
+    pub(super) fn origin_of(&self, ip: IpAddr) -> Origin {
         origin::read(&self.path_of(ip))
     }
 
@@ -278,8 +278,8 @@ fn lock(dir: &OwnedFd, path: &Path) -> Result<FileLock> {
     FileLock::acquire(File::from(fd), path, LOCK_TIMEOUT)
 }
 
-fn fill(file: &File, content: &str, boot: Option<&str>) -> io::Result<()> {
-    origin::write(file, boot)?;
+fn fill(file: &File, content: &str, origin: &Origin) -> io::Result<()> {
+    origin::write(file, origin)?;
     let mut file = file;
     file.write_all(content.as_bytes())
 }

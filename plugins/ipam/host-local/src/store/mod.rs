@@ -25,6 +25,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use cni_common::sys::attacher::Attacher;
 use cni_common::types::{ContainerId, IfName};
 use cni_common::{Error, Result, log};
 
@@ -34,6 +35,7 @@ use cache::Cache;
 use folder::Folder;
 use history::History;
 use index::{Identity, Index};
+use origin::Origin;
 use stamp::Mtime;
 
 /// Which pool, and whether anything is kept of an address that is released into it.
@@ -72,6 +74,8 @@ pub struct Pool {
     /// Whether the kept index is not the present one.
     changed: bool,
     history: Option<History>,
+    /// Who makes the attachments that addresses are reserved for, where that is told.
+    attacher: Option<String>,
 }
 
 impl Pool {
@@ -103,7 +107,18 @@ impl Pool {
             _ => None,
         };
         let (seen, fresh, changed) = (None, false, false);
-        Ok(Self { folder, identity, cache, index, seen, fresh, stamp, changed, history })
+        Ok(Self {
+            folder,
+            identity,
+            cache,
+            index,
+            seen,
+            fresh,
+            stamp,
+            changed,
+            history,
+            attacher: None,
+        })
     }
 
     /// The pool folder, for messages.
@@ -152,8 +167,8 @@ impl Pool {
         container: &ContainerId,
         ifname: &IfName,
     ) -> Result<bool> {
-        let boot = self.identity.boot.as_deref();
-        let draft = self.folder.draft(Holder::content(container, ifname), boot)?;
+        let origin = Origin { boot: self.identity.boot.clone(), attacher: self.attacher.clone() };
+        let draft = self.folder.draft(Holder::content(container, ifname), origin)?;
         let made = self.change(|folder| folder.publish(&draft, ip))?;
         let holder = Holder::Attachment(container.clone(), ifname.clone());
         if made {
@@ -212,10 +227,23 @@ impl Pool {
         Ok(failures)
     }
 
+    /// Sets who makes the attachments that addresses are reserved for from now on.
+    pub fn set_attacher(&mut self, attacher: Option<&Attacher>) {
+        self.attacher = attacher.map(ToString::to_string);
+    }
+
+    /// Whether the attachment that `ip` was allocated for is proved to be dead.
+    pub fn is_of_dead_attachment(&self, ip: IpAddr) -> bool {
+        let Some(now) = &self.identity.boot else { return false };
+        let Origin { boot, attacher } = self.folder.origin_of(ip);
+        let attacher = attacher.and_then(|text| text.parse::<Attacher>().ok());
+        boot.as_ref() == Some(now) && attacher.is_some_and(|attacher| attacher.is_dead())
+    }
+
     /// Whether the file of `ip` was made by this suite in an earlier boot.
     pub fn is_of_earlier_boot(&self, ip: IpAddr) -> bool {
         let Some(now) = &self.identity.boot else { return false };
-        self.folder.boot_of(ip).is_some_and(|boot| boot != *now)
+        self.folder.origin_of(ip).boot.is_some_and(|boot| boot != *now)
     }
 
     /// The address allocated last of the set `index`.

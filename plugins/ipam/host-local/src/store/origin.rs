@@ -1,8 +1,9 @@
-//! In which boot this suite made an address file: an extended attribute of the file itself.
+//! What this suite notes of an address file when it makes it: in which boot, and who makes the
+//! attachment that it is for. Extended attributes of the file itself.
 //!
-//! It lives and dies with the file: whoever makes the file anew, makes it without. So it can be
+//! They live and die with the file: whoever makes the file anew, makes it without. So they can be
 //! missing (another plugin's file, a copy, a file system without attributes), which means "of unknown
-//! origin, never to be reclaimed", but it can't be wrong.
+//! origin, never to be reclaimed", but they can't be wrong.
 
 use std::fs::File;
 use std::io;
@@ -11,30 +12,52 @@ use std::path::Path;
 use rustix::fs::{XattrFlags, fsetxattr, lgetxattr};
 use rustix::io::Errno;
 
-const NAME: &str = "user.causeway.boot";
+const BOOT: &str = "user.causeway.boot";
+const ATTACHER: &str = "user.causeway.attacher";
 /// The kernel's boot ID is 36 characters long.
-const MAX_LENGTH: usize = 64;
+const MAX_BOOT: usize = 64;
+/// An interface name and four numbers of at most 20 digits.
+const MAX_ATTACHER: usize = 128;
+
+/// What is noted of an address file; whatever is missing is unknown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Origin {
+    /// The boot it was made in.
+    pub(super) boot: Option<String>,
+    /// Who makes the attachment.
+    pub(super) attacher: Option<String>,
+}
 
 /// The running boot's ID; `None` where /proc does not tell.
 pub(super) fn this_boot() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= MAX_LENGTH)
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= MAX_BOOT)
 }
 
-/// Notes on `file` that it was made in `boot`. Fails only for want of room.
-pub(super) fn write(file: &File, boot: Option<&str>) -> io::Result<()> {
-    let Some(boot) = boot else { return Ok(()) };
-    match fsetxattr(file, NAME, boot.as_bytes(), XattrFlags::empty()) {
-        Err(errno @ (Errno::NOSPC | Errno::DQUOT)) => Err(errno.into()),
+/// Notes on `file` where it comes from. Fails only for want of room.
+pub(super) fn write(file: &File, origin: &Origin) -> io::Result<()> {
+    for (name, value) in [(BOOT, &origin.boot), (ATTACHER, &origin.attacher)] {
+        let Some(value) = value else { continue };
+        let written = fsetxattr(file, name, value.as_bytes(), XattrFlags::empty());
         // Where attributes are not to be had, the lease is one of unknown origin.
-        Ok(()) | Err(_) => Ok(()),
+        if let Err(errno @ (Errno::NOSPC | Errno::DQUOT)) = written {
+            return Err(errno.into());
+        }
+    }
+    Ok(())
+}
+
+/// What is noted on the file at `path`.
+pub(super) fn read(path: &Path) -> Origin {
+    Origin {
+        boot: read_one::<MAX_BOOT>(path, BOOT),
+        attacher: read_one::<MAX_ATTACHER>(path, ATTACHER),
     }
 }
 
-/// The boot in which the file at `path` was made by this suite.
-pub(super) fn read(path: &Path) -> Option<String> {
-    let mut value = [0; MAX_LENGTH];
-    let length = lgetxattr(path, NAME, &mut value[..]).ok()?;
+fn read_one<const MAX: usize>(path: &Path, name: &str) -> Option<String> {
+    let mut value = [0; MAX];
+    let length = lgetxattr(path, name, &mut value[..]).ok()?;
     let text = std::str::from_utf8(value.get(..length)?).ok()?;
-    Some(text.to_owned()).filter(|id| !id.is_empty())
+    Some(text.to_owned()).filter(|text| !text.is_empty())
 }

@@ -1,0 +1,109 @@
+//! What proves that an attachment is dead, and in which place the proof holds.
+//!
+//! A plugin that makes a pair holds the attachment's lock while it works, and the host interface lives
+//! as long as the container's namespace does. So the attachment is dead when nobody holds the lock and
+//! the host interface is not there. That counts only where both would be seen: in the network
+//! namespace and with the lock file that the attachment was made with. An [`Attacher`] names them.
+
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::str::FromStr;
+
+use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
+
+use super::byte_lock::ByteLock;
+
+/// Every lock is a byte of this one file.
+pub const LOCK_FILE: &str = "/run/cni/causeway.lock";
+/// What host interfaces are named by, before the digits that also number the lock.
+const PREFIX: &str = "veth";
+
+/// Who made an attachment: its host interface, and the namespace and lock file of the plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attacher {
+    host_interface: String,
+    /// Device and inode.
+    netns: (u64, u64),
+    /// Device and inode.
+    lock_file: (u64, u64),
+}
+
+impl Attacher {
+    /// The one that has this host interface, in this process's namespace. `None` where it can't be
+    /// said, as without a lock file.
+    pub fn here(host_interface: &str) -> Option<Self> {
+        lock_offset(host_interface)?;
+        let netns = identity("/proc/thread-self/ns/net")?;
+        let lock_file = identity(LOCK_FILE)?;
+        Some(Self { host_interface: host_interface.to_owned(), netns, lock_file })
+    }
+
+    /// Whether its attachment is proved to be dead.
+    pub fn is_dead(&self) -> bool {
+        Self::here(&self.host_interface).as_ref() == Some(self) && is_dead(&self.host_interface)
+    }
+}
+
+/// Whether the attachment with this host interface is dead, if it was made in this namespace and
+/// with this lock file.
+pub fn is_dead(host_interface: &str) -> bool {
+    // In this order: what an ADD has made by its end is there when its lock is free.
+    try_lock(host_interface).is_some() && if_nametoindex(host_interface) == Err(Errno::ENODEV)
+}
+
+/// The lock of the attachment with this host interface, unless it is held or can't be had.
+pub fn try_lock(host_interface: &str) -> Option<ByteLock> {
+    ByteLock::try_acquire(Path::new(LOCK_FILE), lock_offset(host_interface)?)
+}
+
+fn lock_offset(host_interface: &str) -> Option<i64> {
+    i64::from_str_radix(host_interface.strip_prefix(PREFIX)?, 16).ok()
+}
+
+fn identity(path: &str) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+impl fmt::Display for Attacher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host_interface, netns, lock_file } = self;
+        write!(f, "{host_interface} {} {} {} {}", netns.0, netns.1, lock_file.0, lock_file.1)
+    }
+}
+
+impl FromStr for Attacher {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let [host_interface, numbers @ ..] = words.as_slice() else { return Err(()) };
+        let numbers: Vec<u64> =
+            numbers.iter().map(|word| word.parse()).collect::<Result<_, _>>().map_err(|_bad| ())?;
+        let [a, b, c, d] = numbers.as_slice() else { return Err(()) };
+        lock_offset(host_interface).ok_or(())?;
+        let host_interface = (*host_interface).to_owned();
+        Ok(Self { host_interface, netns: (*a, *b), lock_file: (*c, *d) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_and_nothing_else() {
+        let attacher = Attacher {
+            host_interface: "veth6e5fcbeeefc".to_owned(),
+            netns: (4, 4_026_531_840),
+            lock_file: (25, 7),
+        };
+        assert_eq!(attacher.to_string().parse(), Ok(attacher));
+        for bad in ["", "veth1", "veth1 1 2 3", "veth1 1 2 3 4 5", "eth0 1 2 3 4", "veth1 1 2 3 x"]
+        {
+            assert_eq!(bad.parse::<Attacher>(), Err(()), "{bad:?}");
+        }
+    }
+}
