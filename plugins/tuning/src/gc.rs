@@ -8,8 +8,10 @@ use cni_common::{Error, Result, log};
 
 use crate::{config, store};
 
-/// Removes it. What the reference kept says of no network and is left to DEL.
-pub fn gc(request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
+/// Removes it. What the reference kept says of no network and is left to DEL. Without a list nothing
+/// goes: no file proves that its attachment is dead.
+pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
+    let Some(valid) = valid else { return Ok(()) };
     let living: HashSet<String> =
         valid.iter().map(|(container, ifname)| store::file_name(container, ifname)).collect();
     let mut failures = Vec::new();

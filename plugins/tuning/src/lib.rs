@@ -46,7 +46,7 @@ impl Plugin for Tuning {
         check::check(request)
     }
 
-    fn gc(&self, request: &Request<'_>, valid: &ValidAttachments<'_>) -> Result<()> {
+    fn gc(&self, request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
         gc::gc(request, valid)
     }
 
