@@ -12,7 +12,7 @@ use cni_common::{Code, Error};
 use super::{halves, is_sound};
 
 /// What may be wrong with a configuration and the variables beside it.
-const REFUSALS: [Code; 5] = [
+pub(super) const REFUSALS: [Code; 5] = [
     Code::IncompatibleVersion,
     Code::UnsupportedField,
     Code::InvalidEnvironment,
@@ -20,7 +20,7 @@ const REFUSALS: [Code; 5] = [
     Code::InvalidConfig,
 ];
 
-fn network(text: &str) -> Result<NetworkConfig<'_>, Error> {
+pub(super) fn network(text: &str) -> Result<NetworkConfig<'_>, Error> {
     NetworkConfig::parse(Object::parse(text, "network configuration")?, &Version::ALL)
 }
 

@@ -16,11 +16,13 @@
 mod configuration;
 mod kernel;
 mod leases;
+mod plugins;
 mod words;
 
 pub use configuration::{config_bridge, config_host_local, request, result};
 pub use kernel::{netlink_answer, nft_answer};
 pub use leases::{lease, pool};
+pub use plugins::{allow_list, backup, config_static, config_tuning};
 pub use words::{cni_args, resolv_conf};
 
 use cni_common::{Code, Error};
@@ -29,10 +31,14 @@ use cni_common::{Code, Error};
 pub type Invariant = fn(&[u8]);
 
 /// All of them, by the names that the fuzz targets and the folders of inputs have.
-pub const ALL: [(&str, Invariant); 10] = [
+pub const ALL: [(&str, Invariant); 14] = [
+    ("allow-list", allow_list),
+    ("backup", backup),
     ("cni-args", cni_args),
     ("config-bridge", config_bridge),
     ("config-host-local", config_host_local),
+    ("config-static", config_static),
+    ("config-tuning", config_tuning),
     ("lease", lease),
     ("netlink-answer", netlink_answer),
     ("nft-answer", nft_answer),
