@@ -1,26 +1,43 @@
 //! GC: what is kept for attachments of this network that live no more is removed.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
+use cni_common::sys::Netns;
+use cni_common::sys::netns::OwnNetns;
 use cni_common::{Error, Result, log};
 
 use crate::{config, store};
 
-/// Removes it. What the reference kept says of no network and is left to DEL. Without a list nothing
-/// goes: no file proves that its attachment is dead.
+/// Removes it; without a list, what is of containers whose namespace is gone. What the reference kept
+/// says of no network and is left to DEL.
 pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
-    let Some(valid) = valid else { return Ok(()) };
-    let living: HashSet<String> =
-        valid.iter().map(|(container, ifname)| store::file_name(container, ifname)).collect();
+    let living: Option<HashSet<String>> = valid.map(|valid| {
+        valid.iter().map(|(container, ifname)| store::file_name(container, ifname)).collect()
+    });
     let mut failures = Vec::new();
     let data_dir = config::data_dir(&request.config);
-    for (name, kept, _netns) in store::list(&data_dir, &request.config.name)? {
-        if !living.contains(&name) {
+    for (name, kept, netns) in store::list(&data_dir, &request.config.name)? {
+        let is_stale = match &living {
+            Some(living) => !living.contains(&name),
+            None => is_gone(&netns),
+        };
+        if is_stale {
             log::debug(|| format!("remove stale {name}"));
             failures.extend(kept.remove().err());
         }
     }
     Error::join(failures).map_or(Ok(()), Err)
+}
+
+/// Whether there is no network namespace at the path any more. What can't be asked is no proof.
+fn is_gone(netns: &Path) -> bool {
+    netns.is_absolute()
+        && match Netns::open_if_present(netns, OwnNetns::Allowed) {
+            Ok(None) => true,
+            Ok(Some(found)) => matches!(found.netlink_if_netns(), Ok(None)),
+            Err(_) => false,
+        }
 }

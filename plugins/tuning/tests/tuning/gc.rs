@@ -36,3 +36,23 @@ fn only_stale_ones_of_the_network_are_removed() {
     assert!(!Path::new(KEPT).exists());
     gc(json!([]));
 }
+
+#[test]
+fn without_a_list_a_namespace_that_is_gone_is_the_proof() {
+    let mut tuned = Attachment::new();
+    tuned.call("ADD", json!({"mtu": 1400})).run().expect_success();
+    let gc = |tuned: &Attachment, keys| {
+        let mut config = tuned.config(keys);
+        config["cniVersion"] = "1.1.0".into();
+        tuned.call("GC", json!({})).config(config).run().expect_silent_success();
+    };
+    gc(&tuned, json!({}));
+    gc(&tuned, json!({"cni.dev/valid-attachments": null}));
+    assert!(Path::new(KEPT).exists());
+    let path = tuned.container.path().to_owned();
+    tuned.container.vanish();
+    // What is left where its mount was.
+    fs::write(&path, "").unwrap();
+    gc(&tuned, json!({}));
+    tuned.nothing_is_kept();
+}
