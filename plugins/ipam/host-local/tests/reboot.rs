@@ -52,7 +52,7 @@ fn leases_of_an_earlier_boot_are_reclaimed_when_nothing_else_is_left() {
         pool.add(id).expect_success();
     }
     assert!(pool.add("i").details().contains("5 held, 0 reclaimable, 0 free of 5"));
-    assert!(pool.status().expect_error(50).contains("5 held, 0 reclaimable"));
+    pool.status().expect_silent_success();
 }
 
 #[test]
