@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::log;
 use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, Version, reply};
 use crate::sys::netns::OwnNetns;
+use crate::sys::removal;
 use crate::types::Attachment;
 
 pub(crate) use environment::ATTACHER;
@@ -136,6 +137,7 @@ impl<F: FnMut() -> Vec<Error>> Made for F {
 /// Runs `plugin` for this process's environment and stdin.
 pub fn main(plugin: &dyn Plugin) -> ExitCode {
     panic::record_instead_of_printing();
+    removal::allow_children();
     let mut asked = Version::LATEST;
     let outcome = panic::caught(|| run(plugin, &mut asked));
     match outcome {

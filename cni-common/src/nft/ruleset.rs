@@ -299,6 +299,29 @@ pub enum Operation {
     DeleteTable(Table),
 }
 
+impl Operation {
+    /// Whether it takes something away. The kernel frees that later, and who closes the socket waits
+    /// for it.
+    pub fn is_deletion(&self) -> bool {
+        match self {
+            Self::FlushChain(..)
+            | Self::DeleteElement(..)
+            | Self::DeleteInterval(..)
+            | Self::DeleteRule(..)
+            | Self::DeleteChain(..)
+            | Self::DeleteSet(..)
+            | Self::DeleteTable(_) => true,
+            Self::AddTable(..)
+            | Self::AddSet(..)
+            | Self::AddChain(..)
+            | Self::AddRegularChain(..)
+            | Self::AddRule(..)
+            | Self::InsertRule(..)
+            | Self::CreateElement(..) => false,
+        }
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec};
 
 use super::netlink::Netlink;
+use super::removal;
 use crate::error::{Code, Context, Error, Result};
 use crate::types::net::{Link, PortFlags};
 use crate::types::{LinkAttributes, Mac};
@@ -69,7 +70,7 @@ impl Netlink {
 
     /// The link with this index, if there is one.
     pub fn find_link_by_index(&mut self, index: u32) -> Result<Option<Link>> {
-        let request = LinkMessageBuilder::<LinkUnspec>::new().index(index).build();
+        let request = indexed(index).build();
         self.get_link(request).with_context(|| format!("look up link {index}"))
     }
 
@@ -173,24 +174,30 @@ impl Netlink {
         self.set_link(named(name).controller(bridge).up())
     }
 
-    fn set_link(&mut self, change: LinkMessageBuilder<LinkUnspec>) -> Result<()> {
+    pub(super) fn set_link(&mut self, change: LinkMessageBuilder<LinkUnspec>) -> Result<()> {
         self.change(RouteNetlinkMessage::SetLink(change.build()), 0)
     }
 
-    /// Removes the link of this name; `false` if there was none.
+    /// Removes the link of this name; `false` if there was none. Both ends of a veth pair are gone
+    /// then, whatever the kernel still has to do. The calling thread is in this socket's namespace.
     pub fn remove_link(&mut self, name: &str) -> Result<bool> {
-        let request = named(name).build();
-        match self.change(RouteNetlinkMessage::DelLink(request), 0) {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error.context(format!("delete link {name:?}"))),
-        }
+        removal::remove_link(self, name).with_context(|| format!("delete link {name:?}"))
+    }
+
+    /// Removes all links of these names; one that is missing is done. No failure stops the rest.
+    pub fn remove_links(&mut self, names: &[String]) -> Result<()> {
+        removal::remove_links(self, names)
     }
 }
 
 /// A message about the link of this name.
 pub(super) fn named(name: &str) -> LinkMessageBuilder<LinkUnspec> {
     LinkMessageBuilder::<LinkUnspec>::new().name(name)
+}
+
+/// A message about the link with this index.
+pub(super) fn indexed(index: u32) -> LinkMessageBuilder<LinkUnspec> {
+    LinkMessageBuilder::<LinkUnspec>::new().index(index)
 }
 
 /// The links in the answer to a dump.

@@ -13,6 +13,7 @@
 //! - [`iptables`] - the `iptables` programs, for those who want them
 //! - [`nft`] - one nf_tables socket: transactions and queries
 //! - `process` - a program with a deadline
+//! - [`removal`] - leaving what the kernel still does after a removal to a child process
 //! - [`sysctl`] - `/proc/sys/net`
 
 pub mod address;
@@ -31,6 +32,7 @@ pub mod netns;
 pub mod nft;
 pub mod pair;
 pub(crate) mod process;
+pub mod removal;
 pub mod route;
 pub mod socket;
 pub mod sysctl;

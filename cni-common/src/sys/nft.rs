@@ -14,6 +14,7 @@ use nix::errno::Errno;
 
 pub use self::answer::{Answers, read_answers};
 use super::netfilter::NetfilterSocket;
+use super::removal;
 use crate::error::{Code, Error, Result};
 use crate::nft::{Generation, Operation};
 
@@ -26,6 +27,16 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Nft {
     /// `None` in a kernel without netfilter, where there is nothing to be found.
     socket: Option<NetfilterSocket>,
+    /// Whether anything was deleted by it.
+    has_deleted: bool,
+}
+
+impl Drop for Nft {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take() {
+            removal::close(socket, self.has_deleted);
+        }
+    }
 }
 
 /// A transaction that was refused as a whole.
@@ -54,8 +65,8 @@ impl Nft {
     /// Connects. In a kernel without nf_tables everything is absent and no change is supported.
     pub fn open() -> Result<Self> {
         match NetfilterSocket::open() {
-            Ok(socket) => Ok(Self { socket: Some(socket) }),
-            Err(error) if is_unsupported(&error) => Ok(Self { socket: None }),
+            Ok(socket) => Ok(Self { socket: Some(socket), has_deleted: false }),
+            Err(error) if is_unsupported(&error) => Ok(Self { socket: None, has_deleted: false }),
             Err(error) => Err(error),
         }
     }
@@ -76,7 +87,10 @@ impl Nft {
         let started = Instant::now();
         loop {
             let refusal = match batch::transact(socket, operations, expected) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.has_deleted |= operations.iter().any(Operation::is_deletion);
+                    return Ok(());
+                }
                 Err(refusal) => refusal,
             };
             // A signal, or a module that was being loaded: nothing was changed.

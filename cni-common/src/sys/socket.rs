@@ -6,6 +6,7 @@
 //! route or rule: what a message says is its protocol's business.
 
 mod message;
+mod prepared;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -26,7 +27,7 @@ const MAX_RETRIES: u32 = 10;
 /// A dump that is interrupted this often is one of objects under constant change.
 const MAX_DUMPS: u32 = 200;
 /// The kernel answers while `send` still runs; this only keeps a lost answer from being a hang.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// What every socket can send at once: a third of the smallest send buffer that kernels start with.
 const SMALL_BATCH: usize = 64 * 1024;
 const MSG_DONTWAIT: i32 = MsgFlags::MSG_DONTWAIT.bits();
@@ -325,9 +326,7 @@ impl<P: Protocol> Socket<P> {
     }
 
     fn send(&mut self, message: &P::Message, flags: u16) -> Result<u32> {
-        let sequence = self.next_sequence();
-        let mut bytes = Vec::new();
-        append(&mut bytes, message, (sequence, NLM_F_REQUEST | flags));
+        let (sequence, bytes) = self.prepare(message, flags);
         self.send_bytes(&bytes).map(|()| sequence)
     }
 
@@ -376,7 +375,7 @@ impl<P: Protocol> Socket<P> {
 }
 
 /// Whether a socket's trouble may be over at once.
-fn is_transient_errno(errno: Errno) -> bool {
+pub(super) fn is_transient_errno(errno: Errno) -> bool {
     matches!(errno, Errno::EINTR | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM)
 }
 

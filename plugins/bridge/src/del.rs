@@ -58,7 +58,7 @@ fn remove_interface(request: &AttachmentRequest<'_>, netns: Option<Netns>) -> Re
             return Ok(());
         }
     }
-    inside.remove_link(ifname).map(|_was_there| ())
+    netns.run(|| inside.remove_link(ifname))?.map(|_was_there| ())
 }
 
 fn remove_resolv_conf(request: &AttachmentRequest<'_>) -> Result<()> {

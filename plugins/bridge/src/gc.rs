@@ -53,15 +53,16 @@ fn remove_stale_links(network: &NetworkName, valid: &ValidAttachments<'_>) -> Re
     let living: HashSet<String> =
         attachments(network, valid).map(|attachment| names::host_interface(&attachment)).collect();
     let mut host = Netlink::open()?;
-    let mut failures = Vec::new();
-    for link in host.list_links(LinkKind::Veth, None)? {
-        let is_ours = names::is_host_interface_of(network.as_str(), &link.name, &link.alias);
-        if is_ours && !living.contains(&link.name) {
-            log::debug(|| format!("remove stale {} ({})", link.name, link.alias));
-            failures.extend(host.remove_link(&link.name).err());
-        }
+    let mut stale = host.list_links(LinkKind::Veth, None)?;
+    stale.retain(|link| {
+        names::is_host_interface_of(network.as_str(), &link.name, &link.alias)
+            && !living.contains(&link.name)
+    });
+    for link in &stale {
+        log::debug(|| format!("remove stale {} ({})", link.name, link.alias));
     }
-    Error::join(failures).map_or(Ok(()), Err)
+    let names: Vec<String> = stale.into_iter().map(|link| link.name).collect();
+    host.remove_links(&names)
 }
 
 fn remove_stale_resolv_confs(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {

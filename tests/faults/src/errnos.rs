@@ -13,6 +13,7 @@ const FITTING: &[(&str, &[Errno])] = &[
     ("clone", &[EAGAIN, ENOMEM]),
     ("clone3", &[EAGAIN, ENOMEM]),
     ("close", &[EIO, EINTR]),
+    ("close_range", &[ENOMEM, EPERM]),
     ("connect", &[ENOBUFS, EPERM, EINTR]),
     ("dup2", &[EMFILE, EBUSY]),
     ("dup3", &[EMFILE, EBUSY]),

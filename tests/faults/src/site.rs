@@ -7,7 +7,8 @@ use std::str::FromStr;
 /// One system call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Site {
-    /// `plugin`, `delegate` for the first process it starts, `delegate2` for the next.
+    /// `plugin`, `delegate` for the first program it starts, `delegate2` for the next; `waiting` for the
+    /// first process that stays the same program, `waiting2` for the next.
     pub(crate) role: String,
     /// 0 is the thread that the process began with.
     pub(crate) thread: usize,
@@ -17,12 +18,30 @@ pub(crate) struct Site {
     pub(crate) nth: usize,
 }
 
-/// What processes are called, in the order they are started.
+/// What the plugin and the programs it starts are called, in the order they are started.
 pub(crate) fn role(process: usize) -> String {
     match process {
         0 => "plugin".to_owned(),
-        1 => "delegate".to_owned(),
-        more => format!("delegate{more}"),
+        more => numbered("delegate", more),
+    }
+}
+
+/// What the processes are called that wait for the kernel in a plugin's place, from 1 on.
+pub(crate) fn waiting_role(process: usize) -> String {
+    numbered(WAITING, process)
+}
+
+/// Whether a process of this role waits for the kernel, and may outlive the plugin.
+pub(crate) fn is_waiting(role: &str) -> bool {
+    role.starts_with(WAITING)
+}
+
+const WAITING: &str = "waiting";
+
+fn numbered(name: &str, number: usize) -> String {
+    match number {
+        1 => name.to_owned(),
+        more => format!("{name}{more}"),
     }
 }
 

@@ -232,7 +232,7 @@ fn list(folder: &Path, text: &mut String) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.map(|entry| entry.expect("list a folder")) {
         let path = entry.path();
-        // The machine's own, the test's own, namespaces, and the file that all locks are bytes of.
+        // The machine's own, the test's own, namespaces, and the files that all locks are bytes of.
         let others = ["/run/etc", "/run/test", "/run/netns", "/run/cni"];
         if others.iter().any(|other| path == Path::new(other)) {
             continue;

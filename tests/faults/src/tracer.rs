@@ -19,8 +19,8 @@ use nix::unistd::Pid;
 
 use crate::fault::How;
 use crate::registers;
-use crate::site::Site;
-use followed::{Followed, Thread};
+use crate::site::{self, Site};
+use followed::{Followed, Made, Thread};
 use watchdog::Watchdog;
 
 /// The first argument that makes this program the launcher of another, see [`launch`].
@@ -184,7 +184,10 @@ impl Tracer<'_> {
         if thread == root {
             self.ended = Some(status);
         } else if let (Some(_), Some(role)) = (self.ended, self.followed.role_of_leader(thread)) {
-            self.outlived.push(role);
+            // One that waits for the kernel ends with that; whether it does is seen by all ending.
+            if !site::is_waiting(&role) {
+                self.outlived.push(role);
+            }
         }
         self.followed.ends(thread);
         self.watchdog.forget(thread);
@@ -197,7 +200,11 @@ impl Tracer<'_> {
                 let Ok(new) = ptrace::getevent(thread) else { return };
                 let new = Pid::from_raw(i32::try_from(new).expect("a process id"));
                 self.watchdog.watch(new);
-                if self.followed.adopt(thread, new) {
+                let how = match event {
+                    libc::PTRACE_EVENT_FORK => Made::ByFork,
+                    _ => Made::ForAProgram,
+                };
+                if self.followed.adopt(thread, new, how) {
                     resume(new, None);
                 }
             }

@@ -42,11 +42,21 @@ struct Process {
     stage: Stage,
 }
 
+/// How a thread or process came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// By `fork`, to go on with the same program.
+    ByFork,
+    /// Otherwise: a thread, or a process that executes a program next.
+    ForAProgram,
+}
+
 /// All of them.
 pub(super) struct Followed {
     threads: HashMap<Pid, Thread>,
     processes: HashMap<Pid, Process>,
     started: usize,
+    waiting: usize,
     begun: HashSet<Pid>,
     /// Stopped before it was known whose they are.
     early: HashSet<Pid>,
@@ -58,6 +68,7 @@ impl Followed {
             threads: HashMap::from([(root, Thread::of(root, 0, false))]),
             processes: HashMap::new(),
             started: 0,
+            waiting: 0,
             begun: HashSet::new(),
             early: HashSet::new(),
         };
@@ -69,6 +80,13 @@ impl Followed {
         let role = site::role(self.started);
         self.started += 1;
         self.processes.insert(process, Process { role, threads: 1, stage: Stage::Starting });
+    }
+
+    /// A process that is not going to be another program: its work has begun.
+    fn add_waiting(&mut self, process: Pid) {
+        self.waiting += 1;
+        let role = site::waiting_role(self.waiting);
+        self.processes.insert(process, Process { role, threads: 1, stage: Stage::Working });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -100,7 +118,7 @@ impl Followed {
     }
 
     /// `new` was made by `parent`; whether it has stopped already and may go on.
-    pub(super) fn adopt(&mut self, parent: Pid, new: Pid) -> bool {
+    pub(super) fn adopt(&mut self, parent: Pid, new: Pid, how: Made) -> bool {
         let (process, counts) = match self.threads.get(&parent) {
             Some(thread) => (thread.process, thread.counts),
             None => (parent, true),
@@ -113,7 +131,10 @@ impl Followed {
                 Thread::of(process, ordinal, counts)
             }
             None => {
-                self.add_process(new);
+                match how {
+                    Made::ForAProgram => self.add_process(new),
+                    Made::ByFork => self.add_waiting(new),
+                }
                 Thread::of(new, 0, counts)
             }
         };
