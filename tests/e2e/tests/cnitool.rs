@@ -125,11 +125,8 @@ fn status_tells_whether_the_network_is_ready_and_gc_detaches_what_is_cached() {
     cnitool("check").success();
     let blue = blue();
 
-    let gc = cnitool("gc");
-    let error = String::from_utf8_lossy(&gc.stderr).into_owned();
-    let expected = "cni.dev/valid-attachments: missing";
-    assert!(gc.status != Some(0) && error.contains(expected), "{gc}\n{}", plugins::failures());
-    assert!(plugins::failures().contains("\"code\": 7"), "{}", plugins::failures());
+    // It does not say who lives.
+    cnitool("gc").success();
     assert_eq!(remains(&node, &blue.id), Vec::<String>::new());
 
     node.configure("10-pods.conflist", &newest.replace("10.88.0.0/16", "10.88.0.1/16"));
