@@ -6,8 +6,8 @@ use std::path::Path;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, LinkAttribute, LinkExtentMask,
-    LinkFlags, LinkInfo, LinkMessage, State,
+    AfSpecInet, AfSpecUnspec, InetDevConf, InfoBridge, InfoBridgePort, InfoData, InfoKind,
+    InfoPortData, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, State,
 };
 use nix::errno::Errno;
 use rtnetlink::{LinkBridge, LinkMessageBuilder, LinkUnspec};
@@ -129,6 +129,16 @@ impl Netlink {
     /// Brings the link of this name up.
     pub fn set_link_up(&mut self, name: &str) -> Result<()> {
         self.set_link(named(name).up())
+    }
+
+    /// Brings the link of this name up and sets its IPv4 `arp_notify`, by one message.
+    pub fn set_link_up_with_arp_notify(&mut self, name: &str) -> Result<()> {
+        let mut values = InetDevConf::default();
+        values.arp_notify = 1;
+        // Values of 0 are not sent.
+        let values = AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(values)]);
+        let change = named(name).up();
+        self.set_link(change.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![values])))
     }
 
     /// Takes the link of this name down.

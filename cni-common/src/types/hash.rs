@@ -13,9 +13,9 @@ pub fn sha512(text: &str, digits: usize) -> String {
 }
 
 fn hexadecimal(digest: &[u8], digits: usize) -> String {
-    let mut text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.truncate(digits);
-    text
+    let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digit = |half: u8| char::from_digit(u32::from(half), 16);
+    halves.take(digits).filter_map(digit).collect()
 }
 
 #[cfg(test)]

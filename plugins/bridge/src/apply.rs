@@ -3,13 +3,15 @@
 mod host_link;
 mod refused;
 mod rollback;
+mod sysctl;
 mod wait;
 
 use cni_common::error::{Code, Context, Error, Result};
 use cni_common::log;
 use cni_common::sys::link::NewBridge;
 use cni_common::sys::pair::{NewEnd, NewPair};
-use cni_common::sys::{Netlink, Netns, sysctl};
+use cni_common::sys::sysctl::Folder;
+use cni_common::sys::{Netlink, Netns};
 use cni_common::types::VlanId;
 use cni_common::types::net::{VlanKind, VlanRange};
 use cni_common::undo::Journal;
@@ -29,6 +31,9 @@ pub struct Machine {
     bridge: String,
     journal: Journal<Undo>,
     indices: Vec<(Place, String, u32)>,
+    /// `/proc/sys/net` of the plugin's own namespace and of the container's, once it was needed.
+    host_sysctls: Option<Folder>,
+    container_sysctls: Option<Folder>,
     /// Ports of the bridge, by index, that were there in full before this run changed anything that
     /// others share: they depend on none of it. `None` as long as nothing of that was changed.
     independent_ports: Option<Vec<u32>>,
@@ -37,9 +42,17 @@ pub struct Machine {
 impl Machine {
     /// Nothing done yet. `bridge` is the bridge's name.
     pub fn new(host: Netlink, (netns, container): (Netns, Netlink), bridge: &str) -> Self {
-        let (journal, indices) = (Journal::default(), Vec::new());
-        let (bridge, independent_ports) = (bridge.to_owned(), None);
-        Self { host, container, netns, bridge, journal, indices, independent_ports }
+        Self {
+            host,
+            container,
+            netns,
+            bridge: bridge.to_owned(),
+            journal: Journal::default(),
+            indices: Vec::new(),
+            host_sysctls: None,
+            container_sysctls: None,
+            independent_ports: None,
+        }
     }
 
     /// Does `operations` in order, noting how to undo each; stops at the first that fails.
@@ -53,7 +66,7 @@ impl Machine {
                 }) {
                     batch.push(next);
                 }
-                self.container_sysctls(&batch)?;
+                self.set_container_sysctls(&batch)?;
                 continue;
             }
             log::debug(|| operation.to_string());
@@ -81,7 +94,7 @@ impl Machine {
                 self.port_vlans(name, (*first, *last), *action)
             }
             Operation::Sysctl { name, value, .. } => {
-                set_if_possible(name, value);
+                self.set_host_sysctl(name, value);
                 Ok(())
             }
             Operation::EnableForwarding { name } => self.enable_forwarding(name),
@@ -227,27 +240,6 @@ impl Machine {
         })
     }
 
-    fn enable_forwarding(&mut self, name: &'static str) -> Result<()> {
-        match sysctl::read(name)?.as_deref() {
-            Some("1" | "2") => Ok(()),
-            _ => {
-                sysctl::write(name, "1").context("enable forwarding").map_err(|error| {
-                    let key = name.replace('/', ".");
-                    error.with_details(format!("set net.{key} to 1 on the host beforehand"))
-                })?;
-                // With a bridge that was there before, forwarding may be somebody else's wish too.
-                let made_bridge = self
-                    .journal
-                    .steps()
-                    .any(|undo| matches!(undo, Undo::Shared(SharedUndo::RemoveBridge(_))));
-                if made_bridge {
-                    self.journal.note(Undo::Shared(SharedUndo::DisableForwarding(name)));
-                }
-                Ok(())
-            }
-        }
-    }
-
     fn add_address(&mut self, operation: &Operation) -> Result<()> {
         let Operation::AddAddress { place, link, address, detection } = operation else {
             return Err(wrong_operation(operation));
@@ -274,28 +266,6 @@ impl Machine {
                 Err(refused::address(error, netlink, netns, (link, address)))
             }
         }
-    }
-
-    /// Sets all of `batch` in one visit to the namespace.
-    fn container_sysctls(&mut self, batch: &[Operation]) -> Result<()> {
-        let visit = || -> Vec<Undo> {
-            let mut undos = Vec::new();
-            for operation in batch {
-                log::debug(|| operation.to_string());
-                let Operation::Sysctl { name, value, .. } = operation else { continue };
-                // Everything of the container interface goes with it; `lo` stays.
-                let before =
-                    if name.contains("/lo/") { sysctl::read(name).ok().flatten() } else { None };
-                let is_set = set_if_possible(name, value);
-                if let Some(before) = before.filter(|before| is_set && before != value) {
-                    undos.push(Undo::RestoreSysctl(name.clone(), before));
-                }
-            }
-            undos
-        };
-        let undos = self.netns.run(visit)?;
-        undos.into_iter().for_each(|undo| self.journal.note(undo));
-        Ok(())
     }
 
     /// Forgets which index a link of the host had: it may have been removed and made anew.
@@ -326,16 +296,6 @@ impl Machine {
     pub fn learn_index(&mut self, name: &str, index: u32) {
         self.indices.push((Place::Host, name.to_owned(), index));
     }
-}
-
-/// Sets a value, or says in the log why that could not be done: an attachment works without, or what
-/// it then can't do fails by itself. Whether it is set.
-fn set_if_possible(name: &str, value: &str) -> bool {
-    let written = sysctl::write(name, value);
-    if let Err(error) = &written {
-        log::debug(|| format!("passed over: {error}"));
-    }
-    written.is_ok()
 }
 
 /// A step was handed to the function of another: a defect, and never a success.

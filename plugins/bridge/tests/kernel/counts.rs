@@ -59,3 +59,16 @@ fn an_add_sends_16_rtnetlink_messages_and_a_del_three() {
         }
     }
 }
+
+#[test]
+fn proc_sys_net_is_looked_up_once_in_each_namespace() {
+    let node = Node::giving(&[]);
+    let (first, blue) = (node.host.container("first"), node.host.container("blue"));
+    traced(&node, "ADD", &first, "none");
+    let opened = traced(&node, "ADD", &blue, "openat");
+    let of = |part: &str| opened.iter().filter(|line| line.contains(part)).count();
+    assert!(of("/accept_ra\"") == 3 && of("ip_forward\"") == 1, "{opened:#?}");
+    assert_eq!(of("\"/proc/sys/net"), 2, "{opened:#?}");
+    // Below that, the kernel keeps an `ipv4` and an `ipv6` of every namespace.
+    assert!(of("\"ipv4/") + of("\"ipv6/") <= 4, "{opened:#?}");
+}
