@@ -95,6 +95,11 @@ impl Delegate {
         self.environment.attacher = attacher;
     }
 
+    /// Whether its calls are done in this process, when they return.
+    pub fn is_in_process(&self) -> bool {
+        self.built_in.is_some()
+    }
+
     /// Starts an ADD; a program runs while other work is done, until its result is fetched.
     pub fn start_add(&self) -> Result<Running<'_>> {
         self.start("ADD")

@@ -1,37 +1,49 @@
-//! CHECK: is the attachment still what its ADD said it was? The first difference is named.
+//! CHECK: is the attachment still what its ADD said it was, and would an ADD have nothing left to do to
+//! what it shares with others? Every difference is named.
 
 use std::path::Path;
 
 use cni_common::error::{Code, Error, Result};
 use cni_common::skel::AttachmentRequest;
-use cni_common::spec::{CniArgs, CniResult, Interface};
+use cni_common::spec::{CniArgs, CniResult, Interface, Ip};
 use cni_common::sys::{Netlink, sysctl};
 use cni_common::types::net::{Link, LinkRoute, MAIN_TABLE};
 
-use crate::add::open_netns;
-use crate::config::{BridgeConfig, Gateway};
-use crate::operation::Operation;
+use crate::add::{new_links, open_netns};
+use crate::config::BridgeConfig;
+use crate::ipam;
+use crate::observe::observe;
+use crate::operation::{HostLinkChange, Operation};
+use crate::plan::{self, FoundBridge, NewLinks, Observed, Situation};
 use crate::rules::Rules;
-use crate::{ipam, plan};
 
 /// Compares the attachment with `prevResult`.
 pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let args = request.request.args().unwrap_or_else(|_| CniArgs::default());
-    let config = BridgeConfig::parse(&request.request.config, &args)?;
-    let result = request.request.config.prev_result()?.ok_or_else(|| {
-        Error::new(Code::InvalidConfig, "Required prevResult missing").with_details("prevResult")
-    })?;
+    let mut config = BridgeConfig::parse(&request.request.config, &args)?;
+    // An address in the way of the gateway's is a fault like its absence.
+    config.force_address = true;
+    let result = request.required_prev_result("Required prevResult missing")?;
     let (_netns, inside) = open_netns(request)?;
-    let mut checking = Checking { request, config, result, host: Netlink::open()?, inside };
+    let mut host = Netlink::open()?;
+    let new_links = new_links(request, &config)?;
+    let observed = observe(&mut host, &config, &new_links)?;
+    let faults = Vec::new();
+    let mut checking = Checking { request, config, result, host, inside, faults };
     let container = checking.container()?;
-    let bridge = checking.bridge()?;
-    checking.host_end(&container, &bridge)?;
-    checking.addresses(&container)?;
-    checking.routes(&container)?;
-    checking.forwarding()?;
+    checking.bridge(&observed);
+    if let Some(container) = &container {
+        checking.host_end(container, observed.bridge.as_ref().map(|found| &found.link))?;
+        checking.addresses(container)?;
+        checking.routes(container)?;
+    }
+    checking.planned(&new_links, &observed)?;
+    let mac = container.and_then(|container| container.mac);
     let rules = Rules::of(&request.attachment);
-    rules.check(&checking.config, container.mac, &checking.result)?;
-    ipam::run(&request.request, "CHECK")
+    let Checking { config, result, mut faults, .. } = checking;
+    faults.extend(rules.check(&config, mac, &result).err());
+    faults.extend(ipam::run(&request.request, "CHECK").err());
+    Error::join(faults).map_or(Ok(()), Err)
 }
 
 struct Checking<'a> {
@@ -40,112 +52,136 @@ struct Checking<'a> {
     result: CniResult,
     host: Netlink,
     inside: Netlink,
+    faults: Vec<Error>,
 }
 
 impl Checking<'_> {
-    fn bridge(&mut self) -> Result<Link> {
-        let name = self.config.bridge.as_str();
-        let recorded = self
-            .result
-            .interfaces
-            .iter()
-            .find(|interface| interface.name == name && interface.sandbox.is_empty())
-            .ok_or_else(|| fault(format!("prevResult has no bridge {name:?}")))?;
-        let bridge =
-            self.host.find_link(name)?.ok_or_else(|| fault(format!("bridge {name:?} is gone")))?;
-        if !bridge.is_bridge() {
-            return Err(fault(format!("{name:?} is not a bridge but {:?}", bridge.kind)));
-        }
-        // A bridge that is nobody's gateway may take its ports' addresses, as the kernel lets it.
-        if self.config.bridge_is_gateway() {
-            check_mac(recorded, &bridge)?;
-        }
-        if self.config.promiscuous && !bridge.is_promiscuous {
-            return Err(fault(format!("bridge {name:?} is not promiscuous")));
-        }
-        if !bridge.is_up {
-            return Err(fault(format!("bridge {name:?} is down")));
-        }
-        Ok(bridge)
+    fn fault(&mut self, message: String) {
+        self.faults.push(Error::new(Code::CheckFailed, message));
     }
 
-    fn container(&mut self) -> Result<Link> {
+    fn recorded(&self, is_it: impl Fn(&Interface) -> bool) -> Option<Interface> {
+        self.result.interfaces.iter().find(|interface| is_it(interface)).cloned()
+    }
+
+    fn mac(&mut self, recorded: &Interface, link: &Link) {
+        let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
+        if !recorded.mac.is_empty() && !recorded.mac.eq_ignore_ascii_case(&found) {
+            self.fault(format!(
+                "interface {:?} has MAC address {found}, prevResult has {}",
+                link.name, recorded.mac
+            ));
+        }
+    }
+
+    fn bridge(&mut self, observed: &Observed) {
+        let name = self.config.bridge.to_string();
+        let recorded =
+            self.recorded(|interface| interface.name == name && interface.sandbox.is_empty());
+        if recorded.is_none() {
+            self.fault(format!("prevResult has no bridge {name:?}"));
+        }
+        let Some(FoundBridge { link: bridge, .. }) = &observed.bridge else {
+            return self.fault(format!("bridge {name:?} is gone"));
+        };
+        if !bridge.is_bridge() {
+            return self.fault(format!("{name:?} is not a bridge but {:?}", bridge.kind));
+        }
+        // A bridge that is nobody's gateway may take its ports' addresses, as the kernel lets it.
+        if let Some(recorded) = recorded.filter(|_| self.config.bridge_is_gateway()) {
+            self.mac(&recorded, bridge);
+        }
+    }
+
+    /// The container interface, if it is there.
+    fn container(&mut self) -> Result<Option<Link>> {
         let name = self.request.attachment.ifname.as_str();
         let sandbox = self.request.netns.as_deref();
-        let is_it =
-            |interface: &&Interface| interface.name == name && !interface.sandbox.is_empty();
         let recorded =
-            self.result.interfaces.iter().find(is_it).ok_or_else(|| {
-                fault(format!("prevResult has no interface {name:?} in a sandbox"))
-            })?;
-        if Some(Path::new(&recorded.sandbox)) != sandbox {
-            return Err(fault(format!(
-                "Sandbox in prevResult {} doesn't match configured netns: {}",
-                recorded.sandbox,
-                sandbox.unwrap_or(Path::new("")).display()
-            )));
+            self.recorded(|interface| interface.name == name && !interface.sandbox.is_empty());
+        match &recorded {
+            None => self.fault(format!("prevResult has no interface {name:?} in a sandbox")),
+            Some(recorded) if Some(Path::new(&recorded.sandbox)) != sandbox => {
+                self.fault(format!(
+                    "Sandbox in prevResult {} doesn't match configured netns: {}",
+                    recorded.sandbox,
+                    sandbox.unwrap_or(Path::new("")).display()
+                ));
+            }
+            Some(_) => {}
         }
-        let link = self
-            .inside
-            .find_link(name)?
-            .ok_or_else(|| fault(format!("container interface {name:?} is gone")))?;
+        let Some(link) = self.inside.find_link(name)? else {
+            self.fault(format!("container interface {name:?} is gone"));
+            return Ok(None);
+        };
         if link.kind != "veth" {
-            return Err(fault(format!("container interface {name:?} is no veth")));
+            self.fault(format!("container interface {name:?} is no veth"));
+            return Ok(None);
         }
-        check_mac(recorded, &link)?;
+        if let Some(recorded) = recorded {
+            self.mac(&recorded, &link);
+        }
         if self.config.container_up && !link.is_up {
-            return Err(fault(format!("container interface {name:?} is down")));
+            self.fault(format!("container interface {name:?} is down"));
         }
-        Ok(link)
+        Ok(Some(link))
     }
 
     /// The recorded link of the host whose peer is the container interface.
-    fn host_end(&mut self, container: &Link, bridge: &Link) -> Result<()> {
+    fn host_end(&mut self, container: &Link, bridge: Option<&Link>) -> Result<()> {
         let Some(index) = container.peer else {
-            return Err(fault(format!("container interface {:?} has no peer", container.name)));
+            self.fault(format!("container interface {:?} has no peer", container.name));
+            return Ok(());
         };
-        let host = self
-            .host
-            .find_link_by_index(index)?
-            .ok_or_else(|| fault(format!("host interface of {:?} is gone", container.name)))?;
-        let recorded = self
-            .result
-            .interfaces
-            .iter()
-            .find(|interface| interface.sandbox.is_empty() && interface.name == host.name)
-            .ok_or_else(|| {
-                fault(format!(
-                    "the peer of {:?} is {:?}, which prevResult does not have",
-                    container.name, host.name
-                ))
-            })?;
-        check_mac(recorded, &host)?;
-        if host.master != Some(bridge.index) {
-            let message =
-                format!("host interface {:?} is not a port of {:?}", host.name, bridge.name);
-            return Err(fault(message));
+        let Some(host) = self.host.find_link_by_index(index)? else {
+            self.fault(format!("host interface of {:?} is gone", container.name));
+            return Ok(());
+        };
+        let is_it =
+            |interface: &Interface| interface.sandbox.is_empty() && interface.name == host.name;
+        match self.recorded(is_it) {
+            Some(recorded) => self.mac(&recorded, &host),
+            None => self.fault(format!(
+                "the peer of {:?} is {:?}, which prevResult does not have",
+                container.name, host.name
+            )),
+        }
+        if let Some(bridge) = bridge.filter(|bridge| host.master != Some(bridge.index)) {
+            self.fault(format!(
+                "host interface {:?} is not a port of {:?}",
+                host.name, bridge.name
+            ));
         }
         if !host.is_up {
-            return Err(fault(format!("host interface {:?} is down", host.name)));
+            self.fault(format!("host interface {:?} is down", host.name));
         }
         // What is set without being configured may be the work of a configuration that came whole.
         let (found, wanted) = (host.port, self.config.port);
         if (wanted.hairpin && !found.hairpin) || (wanted.isolated && !found.isolated) {
-            let message = format!("port {:?} has {found:?}, configured is {wanted:?}", host.name);
-            return Err(fault(message));
+            self.fault(format!("port {:?} has {found:?}, configured is {wanted:?}", host.name));
         }
         Ok(())
     }
 
-    fn forwarding(&self) -> Result<()> {
-        if self.config.gateway < Gateway::Gateway {
+    /// What an ADD would have to do to what all attachments of the bridge share.
+    fn planned(&mut self, new_links: &NewLinks, observed: &Observed) -> Result<()> {
+        if !observed.bridge.as_ref().is_some_and(|found| found.link.is_bridge()) {
             return Ok(());
         }
-        for operation in plan::forwarding(&self.result) {
-            let Operation::EnableForwarding { name } = operation else { continue };
-            if sysctl::read(name)?.as_deref() == Some("0") {
-                let key = name.replace('/', ".");
-                return Err(fault(format!("forwarding is switched off: net.{key} is 0")));
+        let plan = plan::plan(&Situation {
+            config: &self.config,
+            new_links,
+            observed,
+            result: Some(&self.result),
+            resolv_conf: None,
+        })?;
+        let network = plan.network.unwrap_or_default();
+        for operation in [plan.bridge, network.vlan_gateway, network.gateway, network.forwarding]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(fault) = missing(&operation)? {
+                self.fault(fault);
             }
         }
         Ok(())
@@ -153,12 +189,10 @@ impl Checking<'_> {
 
     fn addresses(&mut self, container: &Link) -> Result<()> {
         let found = self.inside.list_addresses(container.index)?;
-        for ip in &self.result.ips {
-            if !found.iter().any(|address| address.address == ip.address) {
-                let message =
-                    format!("address {} is not on interface {:?}", ip.address, container.name);
-                return Err(fault(message));
-            }
+        let is_found = |ip: &&Ip| found.iter().any(|address| address.address == ip.address);
+        let ips = self.result.ips.clone();
+        for ip in ips.iter().filter(|ip| !is_found(ip)) {
+            self.fault(format!("address {} is not on interface {:?}", ip.address, container.name));
         }
         Ok(())
     }
@@ -166,42 +200,68 @@ impl Checking<'_> {
     fn routes(&mut self, container: &Link) -> Result<()> {
         let found = self.inside.list_routes(container.index)?;
         for wanted in plan::link_routes(&self.result)? {
-            let is_it = |route: &&LinkRoute| {
-                route.dst == wanted.dst
-                    && wanted.gateways.iter().all(|gateway| route.gateways.contains(gateway))
-                    && route.table
-                        == Some(wanted.table.filter(|table| *table > 0).unwrap_or(MAIN_TABLE))
-                    && wanted
-                        .priority
-                        .is_none_or(|priority| priority == 0 || route.priority == Some(priority))
-            };
-            if !found.iter().any(|route| is_it(&route)) {
+            if !found.iter().any(|route| is_same_route(route, &wanted)) {
                 let gateways: Vec<String> =
                     wanted.gateways.iter().map(|gateway| format!(" via {gateway}")).collect();
-                let message = format!(
+                self.fault(format!(
                     "route to {}{} through {:?} is gone",
                     wanted.dst,
                     gateways.concat(),
                     container.name
-                );
-                return Err(fault(message));
+                ));
             }
         }
         Ok(())
     }
 }
 
-fn check_mac(recorded: &Interface, link: &Link) -> Result<()> {
-    let found = link.mac.map(|mac| mac.to_string()).unwrap_or_default();
-    if recorded.mac.is_empty() || recorded.mac.eq_ignore_ascii_case(&found) {
-        return Ok(());
-    }
-    Err(fault(format!(
-        "interface {:?} has MAC address {found}, prevResult has {}",
-        link.name, recorded.mac
-    )))
+/// What is wrong where an ADD would have to do this.
+fn missing(operation: &Operation) -> Result<Option<String>> {
+    Ok(match operation {
+        Operation::SetHostLink { name, change: HostLinkChange::Up } => {
+            Some(format!("bridge {name:?} is down"))
+        }
+        Operation::SetHostLink { name, change: HostLinkChange::Promiscuous } => {
+            Some(format!("bridge {name:?} is not promiscuous"))
+        }
+        Operation::CreateVlanGateway { gateway: (name, _), .. } => {
+            Some(format!("VLAN gateway interface {name:?} is gone"))
+        }
+        Operation::JoinBridge { port, bridge } => {
+            Some(format!("VLAN gateway port {port:?} is not a port of {bridge:?}"))
+        }
+        Operation::AddAddress { link, address, .. } => {
+            Some(format!("gateway address {address} is not on {link:?}"))
+        }
+        Operation::EnableForwarding { name } => match sysctl::read(name)?.as_deref() {
+            Some("0") => {
+                Some(format!("forwarding is switched off: net.{} is 0", name.replace('/', ".")))
+            }
+            _ => None,
+        },
+        // Done along with these, or by ADD for its own attachment alone.
+        Operation::CreateBridge { .. }
+        | Operation::SetHostLink { .. }
+        | Operation::CreatePair { .. }
+        | Operation::MarkPort { .. }
+        | Operation::UnlockPort { .. }
+        | Operation::PortVlans { .. }
+        | Operation::Sysctl { .. }
+        | Operation::RemoveAddress { .. }
+        | Operation::ContainerUp { .. }
+        | Operation::AddRoute { .. }
+        | Operation::AwaitPort { .. }
+        | Operation::AwaitAddresses { .. }
+        | Operation::Announce { .. }
+        | Operation::WriteResolvConf { .. } => None,
+    })
 }
 
-fn fault(message: String) -> Error {
-    Error::new(Code::CheckFailed, message)
+fn is_same_route(found: &LinkRoute, wanted: &LinkRoute) -> bool {
+    let table = wanted.table.filter(|table| *table > 0).unwrap_or(MAIN_TABLE);
+    let is_priority = |priority| priority == 0 || found.priority == Some(priority);
+    found.dst == wanted.dst
+        && wanted.gateways.iter().all(|gateway| found.gateways.contains(gateway))
+        && found.table == Some(table)
+        && wanted.priority.is_none_or(is_priority)
 }

@@ -7,8 +7,6 @@ use cni_common::types::net::{DuplicateDetection, PortFlags};
 use cni_common::types::{IfName, Mac, VlanId};
 use cni_common::{Code, Context, Error, Result};
 
-use crate::plan::mixed_families;
-
 pub use trunk::Trunk;
 
 /// A checked configuration.
@@ -246,6 +244,15 @@ fn container_mac(config: &NetworkConfig<'_>, args: &CniArgs) -> Result<Option<Ma
 
 fn assignable(text: &str) -> Option<Mac> {
     text.parse::<Mac>().ok().filter(|mac| mac.is_assignable())
+}
+
+/// Refuses a route whose gateway is of the other family than its destination.
+pub(crate) fn mixed_families(route: &Route) -> Result<()> {
+    let Some(gw) = route.gw.filter(|gw| gw.is_ipv4() != route.dst.is_ipv4()) else {
+        return Ok(());
+    };
+    let message = format!("route to {}: gw: {gw} is of the other address family", route.dst);
+    Err(Error::new(Code::InvalidConfig, message))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The `bridge` plugin: attaches a container to a bridge through a veth pair.
 //!
 //! - [`config`], [`plan`], [`operation`]: pure
+//! - [`observe`]: what is there
 //! - [`apply`], [`resolv_conf`], [`lock`]: effects, by `cni_common::sys`
 //! - [`rules`], [`filter`]: the packet filter
 //! - [`add`], [`del`], [`check`], [`gc`], [`status`]: one command each
@@ -14,6 +15,7 @@ pub mod del;
 pub mod filter;
 pub mod gc;
 pub mod lock;
+pub mod observe;
 pub mod operation;
 pub mod plan;
 pub mod resolv_conf;

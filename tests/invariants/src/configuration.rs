@@ -1,7 +1,7 @@
 //! JSON: configurations, results, and what is planned by them.
 
 use causeway_bridge::config::{BridgeConfig, Gateway};
-use causeway_bridge::plan::{self, Ends};
+use causeway_bridge::plan::{self, Ends, NewLinks, Observed, ResolvConf, Situation};
 use causeway_host_local::address::Span;
 use causeway_host_local::allocate;
 use causeway_host_local::config::{self, Config};
@@ -167,7 +167,6 @@ fn planned(config: &BridgeConfig, mut result: CniResult) {
         container_mac: Mac::local([1; 6]),
         unfinished_alias: String::new(),
     };
-    plan::link_layer(config, &ends);
     if let Err(error) = plan::complete_result(config, &mut result, 2) {
         return is_sound(&error, &REFUSALS);
     }
@@ -180,18 +179,26 @@ fn planned(config: &BridgeConfig, mut result: CniResult) {
             assert!(result.routes.iter().any(is_default));
         }
     }
-    plan::forwarding(&result);
     match plan::link_routes(&result) {
         Ok(routes) => assert!(routes.len() <= result.routes.len()),
         Err(error) => is_sound(&error, &REFUSALS),
     }
-    plan::container(config, &result, &ends).err().iter().for_each(|e| is_sound(e, &REFUSALS));
-    let paths = ("/a".into(), "/b".into());
-    match plan::resolv_conf(paths, "# marker", &result.dns) {
+    let new_links = NewLinks { ends, bridge_mac: Mac::local([2; 6]), vlan_gateway: None };
+    let file =
+        ResolvConf { path: "/a".into(), unfinished: "/b".into(), marker: "# marker".to_owned() };
+    let planned = plan::plan(&Situation {
+        config,
+        new_links: &new_links,
+        observed: &Observed::default(),
+        result: Some(&result),
+        resolv_conf: Some(&file),
+    });
+    match planned {
         Err(error) => is_sound(&error, &REFUSALS),
-        Ok(operation) => {
-            let shown = operation.to_string();
-            assert!(!shown.is_empty());
+        Ok(plan) => {
+            let network = plan.network.unwrap_or_default();
+            let operations = plan.bridge.iter().chain(&plan.pair).chain(&network.resolv_conf);
+            assert!(operations.map(ToString::to_string).all(|shown| !shown.is_empty()));
         }
     }
 }

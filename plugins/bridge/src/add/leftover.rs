@@ -8,7 +8,8 @@ use cni_common::names;
 use cni_common::spec::CniResult;
 use cni_common::types::net::Link;
 
-use super::{Attaching, Lease};
+use super::Attaching;
+use super::unsettled::Lease;
 
 /// One that the killed ADD left, and one of its delegate that went on.
 const MAX_STALE_LEASES: usize = 2;
@@ -23,8 +24,8 @@ impl Attaching<'_> {
     /// Comes before anything is made or asked for: a refused ADD has nothing to undo. The lock keeps
     /// an ADD that still runs from being taken for one that was killed.
     pub(super) fn refuse_taken_interface(&mut self) -> Result<()> {
-        let inside = self.machine.container.find_link(&self.ends.container)?;
-        let on_host = self.machine.host.find_link(&self.ends.host)?;
+        let inside = self.machine.container.find_link(&self.new_links.ends.container)?;
+        let on_host = self.machine.host.find_link(&self.new_links.ends.host)?;
         match on_host {
             Some(host) if is_leftover(&host) => {
                 log::debug(|| format!("remove {}, left by an ADD that was killed", host.name));
@@ -72,21 +73,21 @@ impl Attaching<'_> {
     }
 
     fn refuse_if_inside(&mut self) -> Result<()> {
-        match self.machine.container.find_link(&self.ends.container)? {
+        match self.machine.container.find_link(&self.new_links.ends.container)? {
             Some(_) => Err(self.inside_is_taken()),
             None => Ok(()),
         }
     }
 
     fn inside_is_taken(&self) -> Error {
-        let name = &self.ends.container;
+        let name = &self.new_links.ends.container;
         self.taken(&format!("container veth name ({name:?}) already exists"))
     }
 
     fn taken(&self, message: &str) -> Error {
         Error::new(Code::Conflict, message).with_details(format!(
             "CNI_IFNAME={} CNI_NETNS={}",
-            self.ends.container,
+            self.new_links.ends.container,
             self.machine.netns.path().display()
         ))
     }

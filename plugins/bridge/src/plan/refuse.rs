@@ -6,7 +6,7 @@ use cni_common::spec::{CniResult, Route};
 use cni_common::{Code, Error, Result};
 
 use super::routes::has_gateway;
-use crate::config::{BridgeConfig, Gateway};
+use crate::config::{BridgeConfig, Gateway, mixed_families};
 
 /// The smallest MTU of a link with IPv6 (RFC 8200, section 5).
 pub(crate) const IPV6_MIN_MTU: u32 = 1280;
@@ -30,15 +30,6 @@ pub(super) fn unusable(config: &BridgeConfig, result: &CniResult) -> Result<()> 
     let message = format!("gateway {gateway} is outside the subnet of {address}");
     Err(Error::new(Code::InvalidConfig, message)
         .with_details("the container can't reach it: no address and no route leads there"))
-}
-
-/// Refuses a route whose gateway is of the other family than its destination.
-pub(crate) fn mixed_families(route: &Route) -> Result<()> {
-    let Some(gw) = route.gw.filter(|gw| gw.is_ipv4() != route.dst.is_ipv4()) else {
-        return Ok(());
-    };
-    let message = format!("route to {}: gw: {gw} is of the other address family", route.dst);
-    Err(Error::new(Code::InvalidConfig, message))
 }
 
 /// Whether the container has the address on its link: by a subnet, or by a route without gateway.

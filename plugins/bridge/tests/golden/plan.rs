@@ -2,11 +2,13 @@
 //! would be done, in the order of an ADD.
 
 use std::fmt::{Display, Write};
-use std::path::PathBuf;
 
 use causeway_bridge::config::{BridgeConfig, Gateway};
 use causeway_bridge::operation::Operation;
-use causeway_bridge::plan::{self, Ends, FoundBridge, VlanGateway};
+use causeway_bridge::plan::{
+    self, Ends, FoundBridge, FoundVlanGateway, NewLinks, Observed, Plan, ResolvConf, Situation,
+    VlanGateway,
+};
 use cni_common::Result;
 use cni_common::spec::{CniArgs, CniResult, NetworkConfig, Object, Version};
 use cni_common::types::net::Link;
@@ -33,37 +35,50 @@ fn planned(case: &Value, text: &mut String) -> Result<()> {
     let json = super::config(&case["config"]).to_string();
     let keys = NetworkConfig::parse(Object::parse(&json, "config")?, &Version::ALL)?;
     let config = BridgeConfig::parse(&keys, &CniArgs::parse("")?)?;
-    let bridge = config.bridge.as_str();
-    let found = case.get("found").map(|found| FoundBridge {
-        link: link(bridge, found),
-        keeps_mac: found["keeps_mac"].as_bool().unwrap_or(true),
-    });
-    section(text, "bridge", plan::bridge(&config, found.as_ref(), mac(0xb0))?);
-    section(text, "pair", plan::link_layer(&config, &ends()));
+    let new_links = new_links(&config);
+    let observed = observed(&config, case);
+    let file = ResolvConf {
+        path: "/etc/netns/blue/resolv.conf".into(),
+        unfinished: "/etc/netns/.unfinished".into(),
+        marker: "# MARKER".to_owned(),
+    };
+    let mut situation = Situation {
+        config: &config,
+        new_links: &new_links,
+        observed: &observed,
+        result: None,
+        resolv_conf: Some(&file).filter(|_| config.netns_resolv_conf),
+    };
+    let Plan { bridge, pair, container_link, network } = plan::plan(&situation)?;
+    assert_eq!(network, None);
+    section(text, "bridge", &bridge);
+    section(text, "pair", &pair);
     if config.container_up {
-        section(text, "container link", plan::container_link(&config, &ends()));
+        section(text, "container link", &container_link);
     }
 
-    let result = completed(&config, case)?;
+    let mut result = completed(&config, case)?;
+    if let Some(dns) = &config.dns {
+        result.dns = dns.clone();
+    }
+    situation.result = Some(&result);
+    let plan = plan::plan(&situation)?;
+    assert_eq!((plan.bridge, plan.pair, plan.container_link), (bridge, pair, container_link));
+    let network = plan.network.unwrap();
+    if !network.vlan_gateway.is_empty() {
+        section(text, "VLAN gateway", &network.vlan_gateway);
+    }
     if config.gateway >= Gateway::Gateway {
-        let (link, addresses) = gateway_link(&config, case, text);
-        let operations = plan::gateway_addresses(&config, &result, &link, &addresses)?;
-        section(text, "gateway", operations);
+        section(text, "gateway", &network.gateway);
     }
     if config.container_up {
-        section(text, "container", plan::container(&config, &result, &ends())?);
+        section(text, "container", &network.container);
     }
     if config.gateway >= Gateway::Gateway {
-        section(text, "forwarding", plan::forwarding(&result));
+        section(text, "forwarding", &network.forwarding);
     }
     if config.netns_resolv_conf {
-        let path = PathBuf::from("/etc/netns/blue/resolv.conf");
-        let dns = config.dns.as_ref().unwrap_or(&result.dns);
-        section(
-            text,
-            "name servers",
-            vec![plan::resolv_conf((path, "/etc/netns/.unfinished".into()), "# MARKER", dns)?],
-        );
+        section(text, "name servers", &network.resolv_conf);
     }
     Ok(())
 }
@@ -75,29 +90,22 @@ fn completed(config: &BridgeConfig, case: &Value) -> Result<CniResult> {
     Ok(result)
 }
 
-/// The link that gets the gateway addresses, and those it has.
-fn gateway_link(config: &BridgeConfig, case: &Value, text: &mut String) -> (Link, Vec<IpNetwork>) {
-    let Some(vlan) = config.vlans.access else {
-        let none = Value::Object(serde_json::Map::default());
-        let found = case.get("found").unwrap_or(&none);
-        return (link(config.bridge.as_str(), found), addresses(found));
-    };
-    let name = format!("{}.{vlan}", config.bridge);
-    if let Some(found) = case.get("found_vlan_gateway") {
-        return (link(&name, found), addresses(found));
+/// What is there, as the case says.
+fn observed(config: &BridgeConfig, case: &Value) -> Observed {
+    let (bridge, gateway) = (case.get("found"), case.get("found_vlan_gateway"));
+    let with_addresses = if config.vlans.access.is_some() { gateway } else { bridge };
+    Observed {
+        bridge: bridge.map(|found| FoundBridge {
+            link: link(config.bridge.as_str(), found),
+            keeps_mac: found["keeps_mac"].as_bool().unwrap_or(true),
+        }),
+        vlan_gateway: gateway
+            .map(|found| FoundVlanGateway { link: link("gateway", found), unjoined_port: None }),
+        gateway_addresses: with_addresses.map(addresses).unwrap_or_default(),
     }
-    let gateway = VlanGateway {
-        name: name.clone(),
-        mac: mac(0xb0),
-        port: "vethPORT".to_owned(),
-        port_mac: mac(0xb1),
-        vlan,
-    };
-    section(text, "VLAN gateway", plan::vlan_gateway(config, &gateway));
-    (link(&name, &Value::Object(serde_json::Map::default())), Vec::new())
 }
 
-fn section(text: &mut String, title: &str, operations: Vec<Operation>) {
+fn section(text: &mut String, title: &str, operations: &[Operation]) {
     writeln!(text, "{title}:").unwrap();
     let mut line = |what: &dyn Display| writeln!(text, "  {what}").unwrap();
     operations.iter().for_each(|operation| line(operation));
@@ -106,14 +114,23 @@ fn section(text: &mut String, title: &str, operations: Vec<Operation>) {
     }
 }
 
-fn ends() -> Ends {
-    Ends {
+fn new_links(config: &BridgeConfig) -> NewLinks {
+    let ends = Ends {
         host: "vethHOST".to_owned(),
         host_mac: mac(0x0a),
         container: "eth0".to_owned(),
         container_mac: mac(0x0c),
         unfinished_alias: "UNFINISHED".to_owned(),
-    }
+    };
+    let vlan = config.vlans.access.filter(|_| config.gateway >= Gateway::Gateway);
+    let vlan_gateway = vlan.map(|vlan| VlanGateway {
+        name: format!("{}.{vlan}", config.bridge),
+        mac: mac(0xb0),
+        port: "vethPORT".to_owned(),
+        port_mac: mac(0xb1),
+        vlan,
+    });
+    NewLinks { ends, bridge_mac: mac(0xb0), vlan_gateway }
 }
 
 fn mac(last: u8) -> Mac {

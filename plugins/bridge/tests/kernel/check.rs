@@ -28,7 +28,7 @@ fn finds(lines: &[&str], parts: &[&str]) {
     let message = node.check(&blue, &keys(), &result).expect_error(102);
     let parts: Vec<String> = parts.iter().map(|part| part.replace("HOSTEND", &end)).collect();
     assert_says(&message, &parts.iter().map(String::as_str).collect::<Vec<_>>());
-    assert!(node.calls().is_empty(), "the IPAM plugin was asked although the links are broken");
+    assert_eq!(node.calls(), ["CHECK blue eth0"], "the IPAM plugin has faults of its own to name");
 }
 
 /// An attachment with a route of its own, in order.
@@ -210,4 +210,36 @@ fn no_result_to_compare_with() {
 fn forwarding_switched_off() {
     finds(&["sysctl -qw net.ipv4.ip_forward=0"], &["net.ipv4.ip_forward is 0"]);
     finds(&["sysctl -qw net.ipv6.conf.all.forwarding=0"], &["net.ipv6.conf.all.forwarding is 0"]);
+}
+
+#[test]
+fn the_gateway_address_gone_or_replaced() {
+    let gone = ["ip address del 10.1.0.1/16 dev br0"];
+    finds(&gone, &["gateway address 10.1.0.1/16 is not on \"br0\""]);
+    let replaced = ["ip address flush dev br0", "ip address add 10.2.0.1/16 dev br0"];
+    finds(&replaced, &["gateway address 10.1.0.1/16 is not on \"br0\""]);
+}
+
+#[test]
+fn every_fault_is_named() {
+    let node = Node::giving(&["10.1.0.2/16", "fd00:1::2/64"]);
+    let blue = node.host.container("blue");
+    let result = attached(&node, &blue);
+    let script = "#!/bin/sh\necho '{\"code\":102,\"msg\":\"no lease for 10.1.0.2\"}'\nexit 1\n";
+    node.write_ipam(script);
+    blue.run(["ip", "route", "del", "10.8.0.0/16", "table", "1000"]);
+    blue.run(["ip", "address", "del", "fd00:1::2/64", "dev", "eth0"]);
+    node.host.run(["ip", "link", "set", "br0", "promisc", "on"]);
+    node.host.run(["sysctl", "-qw", "net.ipv4.ip_forward=0"]);
+    let answer = node.check(&blue, &keys(), &result);
+    let said = format!("{}; {}", answer.expect_error(102), answer.details());
+    assert_says(
+        &said,
+        &[
+            "address fd00:1::2/64 is not on",
+            "route to 10.8.0.0/16",
+            "net.ipv4.ip_forward is 0",
+            "no lease for 10.1.0.2",
+        ],
+    );
 }
