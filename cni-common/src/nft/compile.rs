@@ -93,13 +93,8 @@ impl Program {
                 self.connection_has_any(CT_STATUS, *status as u32);
             }
             Statement::Counter => self.push(Expression::new("counter")),
-            Statement::AddMark(bits) => {
-                self.load(&[Field::Mark]);
-                self.keep_bits(&(!bits).to_ne_bytes(), &bits.to_ne_bytes());
-                // `NFTA_META_KEY`, `NFTA_META_SREG`.
-                let set = Expression::new("meta").number(2, META_MARK).number(3, register(0));
-                self.push(set);
-            }
+            Statement::AddMark(bits) => self.change_mark(*bits, *bits),
+            Statement::ClearMark(bits) => self.change_mark(*bits, 0),
             Statement::Masquerade => self.push(Expression::new("masq")),
             Statement::DnatToMap(version, fields, map) => self.dnat(*version, fields, map),
             Statement::VerdictMap(fields, map) => {
@@ -168,6 +163,14 @@ impl Program {
         let length = u32::try_from(mask.len()).unwrap_or_default();
         let bitwise = Expression::new("bitwise").number(1, register(0)).number(2, register(0));
         self.push(bitwise.number(3, length).value(4, mask.to_vec()).value(5, toggled.to_vec()));
+    }
+
+    /// Of the packet's mark sets those `bits` that are in `on`, and clears the others of them.
+    fn change_mark(&mut self, bits: u32, on: u32) {
+        self.load(&[Field::Mark]);
+        self.keep_bits(&(!bits).to_ne_bytes(), &on.to_ne_bytes());
+        // `NFTA_META_KEY`, `NFTA_META_SREG`.
+        self.push(Expression::new("meta").number(2, META_MARK).number(3, register(0)));
     }
 
     fn compare(&mut self, operator: u32, value: Vec<u8>) {

@@ -89,13 +89,9 @@ pub(crate) fn table_attribute(table: Table) -> TableAttribute {
 }
 
 fn new_table(table: Table, comment: &str) -> TableMessage {
-    TableMessage {
-        attributes: vec![
-            table_attribute(table),
-            TableAttribute::Flags(TableFlags::empty()),
-            TableAttribute::UserData(userdata::comment(comment)),
-        ],
-    }
+    let mut attributes = vec![table_attribute(table), TableAttribute::Flags(TableFlags::empty())];
+    attributes.extend(user_data(comment).map(TableAttribute::UserData));
+    TableMessage { attributes }
 }
 
 fn new_set(table: Table, set: &Set, id: u32) -> SetMessage {
@@ -166,29 +162,30 @@ fn byte_order(fields: &[KeyType]) -> ByteOrder {
 }
 
 fn new_chain(table: Table, chain: &BaseChain) -> ChainMessage {
-    ChainMessage {
-        attributes: vec![
-            ChainAttribute::Table(table.name.to_owned()),
-            ChainAttribute::Name(chain.name.clone()),
-            ChainAttribute::Type(chain.kind.to_string()),
-            ChainAttribute::Policy(chain.policy.number()),
-            ChainAttribute::Hook(vec![
-                HookAttribute::Number(HookNumber::Other(chain.hook.number())),
-                HookAttribute::Priority(chain.priority.cast_unsigned()),
-            ]),
-            ChainAttribute::UserData(userdata::comment(&chain.comment)),
-        ],
-    }
+    let mut attributes = vec![
+        ChainAttribute::Table(table.name.to_owned()),
+        ChainAttribute::Name(chain.name.clone()),
+        ChainAttribute::Type(chain.kind.to_string()),
+        ChainAttribute::Policy(chain.policy.number()),
+        ChainAttribute::Hook(vec![
+            HookAttribute::Number(HookNumber::Other(chain.hook.number())),
+            HookAttribute::Priority(chain.priority.cast_unsigned()),
+        ]),
+    ];
+    attributes.extend(user_data(&chain.comment).map(ChainAttribute::UserData));
+    ChainMessage { attributes }
 }
 
 fn new_regular_chain(table: Table, chain: &str, comment: &str) -> ChainMessage {
-    ChainMessage {
-        attributes: vec![
-            ChainAttribute::Table(table.name.to_owned()),
-            ChainAttribute::Name(chain.to_owned()),
-            ChainAttribute::UserData(userdata::comment(comment)),
-        ],
-    }
+    let mut attributes =
+        vec![ChainAttribute::Table(table.name.to_owned()), ChainAttribute::Name(chain.to_owned())];
+    attributes.extend(user_data(comment).map(ChainAttribute::UserData));
+    ChainMessage { attributes }
+}
+
+/// The user data that holds the comment; none for none.
+fn user_data(comment: &str) -> Option<Vec<u8>> {
+    (!comment.is_empty()).then(|| userdata::comment(comment))
 }
 
 fn rule_of(
@@ -205,7 +202,6 @@ fn rule_of(
 fn new_rule(table: Table, chain: &str, rule: &Rule) -> RuleMessage {
     let expressions = compile(rule).into_iter().map(Expression::message).collect();
     let expressions = RuleAttribute::Expressions(expressions);
-    let comment = (!rule.comment.is_empty())
-        .then(|| RuleAttribute::UserData(userdata::comment(&rule.comment)));
+    let comment = user_data(&rule.comment).map(RuleAttribute::UserData);
     rule_of(table, chain, [expressions].into_iter().chain(comment))
 }

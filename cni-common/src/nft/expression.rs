@@ -73,6 +73,16 @@ impl Expression {
         self.attributes.iter().find(|(found, _)| *found == kind).map(|(_, value)| value.as_slice())
     }
 
+    /// Whether it is an expression of this name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    /// Whether it is `iptables`' comment match.
+    pub(super) fn is_comment(&self) -> bool {
+        self.comment().is_some()
+    }
+
     /// The comment, if the expression is `iptables`' comment match: `NFTA_MATCH_NAME` and
     /// `NFTA_MATCH_INFO`, of which the latter is a text filled up with NULs.
     pub(super) fn comment(&self) -> Option<String> {

@@ -114,7 +114,24 @@ impl FoundRule {
 
     /// The one source address that the rule is for, if it is for one.
     pub fn source(&self) -> Option<IpAddr> {
-        let loads = [Field::Ip4Source, Field::Ip6Source].map(|field| load(field, register(0)));
+        self.address([Field::Ip4Source, Field::Ip6Source])
+    }
+
+    /// The one destination address that the rule is for, if it is for one.
+    pub fn destination(&self) -> Option<IpAddr> {
+        self.address([Field::Ip4Destination, Field::Ip6Destination])
+    }
+
+    /// Whether the rule drops or rejects whatever comes to it.
+    pub fn drops_everything(&self) -> bool {
+        let drops = |one: &Expression| one.is("reject") || one.as_verdict() == Some(Verdict::Drop);
+        let is_aside = |one: &Expression| one.is("counter") || one.is("log") || one.is_comment();
+        self.expressions.iter().any(drops)
+            && self.expressions.iter().all(|one| drops(one) || is_aside(one))
+    }
+
+    fn address(&self, fields: [Field; 2]) -> Option<IpAddr> {
+        let loads = fields.map(|field| load(field, register(0)));
         self.expressions.windows(2).find_map(|pair| {
             let [found, compared] = pair else { return None };
             if !loads.iter().any(|load| found.covers(load)) {

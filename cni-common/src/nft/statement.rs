@@ -187,6 +187,8 @@ pub enum Statement {
     Counter,
     /// Sets these bits of the packet's mark and keeps the others.
     AddMark(u32),
+    /// Clears these bits of the packet's mark and keeps the others.
+    ClearMark(u32),
     /// Gives the packet the address of the interface it leaves by.
     Masquerade,
     /// Sends the packet to the address and port that the map has for these fields. It goes on
@@ -222,6 +224,7 @@ impl fmt::Display for Statement {
             Self::ConnectionStatus(status) => write!(f, "ct status {status}"),
             Self::Counter => f.write_str("counter"),
             Self::AddMark(bits) => write!(f, "meta mark set meta mark | {bits:#x}"),
+            Self::ClearMark(bits) => write!(f, "meta mark set meta mark & {:#x}", !bits),
             Self::Masquerade => f.write_str("masquerade"),
             Self::DnatToMap(version, fields, map) => {
                 write!(f, "dnat {version} to {} map @{map}", dotted(fields))

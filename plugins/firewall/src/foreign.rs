@@ -1,0 +1,93 @@
+//! Chains of others that drop what is forwarded, whatever is accepted elsewhere. They can't be
+//! opened from outside; that they drop can be said.
+
+use cni_common::nft::{
+    ConnectionState, Family, FoundChain, FoundRule, Hook, Policy, Rule, Statement, Verdict,
+};
+use cni_common::sys::iptables::{Protocol, has_legacy_table};
+use cni_common::sys::nft::Nft;
+use cni_common::{Code, Error, Result, log};
+
+use crate::accept::{FORWARD, TABLE};
+
+/// Fails (with this code) where a chain is sure to drop what containers of the protocols send.
+pub fn require_none(nft: &mut Nft, protocols: &[Protocol], code: Code) -> Result<()> {
+    if let Some(protocol) = protocols.iter().find(|one| has_legacy_table(**one, TABLE)) {
+        let program = protocol.program();
+        let message = format!(
+            "the old tables of {program} (not nf_tables) have a table filter, which is not \
+             supported yet"
+        );
+        return Err(Error::new(Code::UnsupportedField, message));
+    }
+    let chains = nft.list_chains()?;
+    for chain in chains.iter().filter(|chain| concerns(chain, protocols)) {
+        require_open(nft, chain, code)?;
+    }
+    Ok(())
+}
+
+fn require_open(nft: &mut Nft, chain: &FoundChain, code: Code) -> Result<()> {
+    let rules = nft.list_rules_of(chain)?;
+    let drops = chain.policy == Some(Policy::Drop);
+    if !drops && !rules.iter().any(FoundRule::drops_everything) {
+        return Ok(());
+    }
+    let place = format!("table {}, chain {}", chain.table, chain.name);
+    if chain.table.name == "firewalld" {
+        let message = format!(
+            "{place}: firewalld drops what is forwarded, and backend \"firewalld\" is not \
+             supported yet"
+        );
+        return Err(Error::new(Code::UnsupportedField, message));
+    }
+    if rules.iter().any(may_let_pass) {
+        // Its rules may be the administrator's for these containers.
+        log::debug(|| format!("{place} drops what its own rules do not accept"));
+        return Ok(());
+    }
+    let message =
+        format!("{place} drops what containers send, and nothing outside of it can change that");
+    let details = "accept the containers' traffic in that chain, or make its policy accept";
+    Err(Error::new(code, message).with_details(details))
+}
+
+/// Whether forwarded packets of the protocols go through the chain, and it is not ours to open.
+fn concerns(chain: &FoundChain, protocols: &[Protocol]) -> bool {
+    let is_forwarding = chain
+        .hook
+        .as_ref()
+        .is_some_and(|hook| hook.number == Hook::Forward.number() && hook.kind == "filter");
+    let is_seen = match chain.table.family {
+        Family::Inet => true,
+        Family::Ip => protocols.contains(&Protocol::Ipv4),
+        Family::Ip6 => protocols.contains(&Protocol::Ipv6),
+        Family::Bridge | Family::Arp | Family::Netdev => false,
+    };
+    let is_iptables = chain.table.family != Family::Inet
+        && (chain.table.name.as_str(), chain.name.as_str()) == (TABLE, FORWARD);
+    is_forwarding && is_seen && !is_iptables
+}
+
+/// Whether the rule may accept what begins a connection.
+fn may_let_pass(rule: &FoundRule) -> bool {
+    let leads_on = match rule.verdict() {
+        Some(Verdict::Accept | Verdict::Jump(_) | Verdict::Goto(_)) => true,
+        Some(Verdict::Drop | Verdict::Return | Verdict::Continue) => false,
+        // A map of verdicts, or none at all.
+        None => !rule.sets().is_empty(),
+    };
+    leads_on && !is_for_replies(rule)
+}
+
+fn is_for_replies(rule: &FoundRule) -> bool {
+    use ConnectionState::{Established, Related};
+    let accept = || Statement::Verdict(Verdict::Accept);
+    [vec![Established, Related], vec![Established]].into_iter().any(|states| {
+        let state = Statement::ConnectionState(states);
+        let counted = vec![state.clone(), Statement::Counter, accept()];
+        [vec![state, accept()], counted]
+            .into_iter()
+            .any(|statements| rule.does(&Rule { statements, comment: String::new() }))
+    })
+}

@@ -1,0 +1,30 @@
+//! GC: what is of attachments of the network that live no more goes.
+
+use std::cell::RefCell;
+
+use cni_common::packet_filter::owner::Living;
+use cni_common::skel::Request;
+use cni_common::spec::ValidAttachments;
+use cni_common::sys::nft::Nft;
+use cni_common::types::Attachment;
+use cni_common::{Error, Result};
+
+use crate::{del, native};
+
+/// Removes it; without a list, what is proved to be dead. The reference's rules name nobody: they are
+/// removed for the addresses that an attachment had here, and else left to DEL.
+pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
+    let network = &request.config.name;
+    let looker = RefCell::new(Nft::open()?);
+    let is_dead = |attachment: &Attachment| native::is_dead(&looker, attachment);
+    let living = match valid {
+        Some(valid) => Living::of(network, valid),
+        None => Living::unless(network, &is_dead),
+    };
+    let mut nft = Nft::open()?;
+    let addresses = native::sweep(&mut nft, network, &living)?;
+    if addresses.is_empty() {
+        return Ok(());
+    }
+    Error::join(del::remove_rules(&mut nft, addresses)).map_or(Ok(()), Err)
+}

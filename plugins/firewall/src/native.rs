@@ -1,0 +1,164 @@
+//! Making, removing and comparing what [`plan`](crate::plan) describes.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use cni_common::nft::{Element, Set, Table, Value};
+use cni_common::packet_filter::table::{BRIDGE, INET};
+use cni_common::packet_filter::{self, ElementKey, Report, Unit, element, owner};
+use cni_common::sys::attacher;
+use cni_common::sys::nft::Nft;
+use cni_common::types::{Attachment, NetworkName};
+use cni_common::{Context, Result, names};
+
+use crate::config::{Config, IngressPolicy};
+use crate::subject::Subject;
+use crate::{isolation, plan};
+
+/// Makes the attachment's part, and whatever of the rest is missing.
+pub fn ensure(nft: &mut Nft, subject: &Subject, config: &Config) -> Result<()> {
+    let doing = || format!("let pass what is forwarded for {}", subject.attachment);
+    let wanted = plan::wanted(subject, config);
+    let former = |nft: &mut Nft| Ok(own_entries(nft, subject)?.0);
+    packet_filter::ensure(nft, &wanted, former).with_context(doing)?;
+    match &subject.bridge {
+        Some(bridge) if config.policy != IngressPolicy::Open => {
+            isolation::ensure(nft, bridge.as_str(), config.policy).with_context(doing)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Removes what is the attachment's; `subject` need not know any address. Says which it had here.
+pub fn remove(nft: &mut Nft, subject: &Subject) -> Result<BTreeSet<IpAddr>> {
+    let doing = || format!("remove what is of {}", subject.attachment);
+    let comment = subject.comment();
+    let own = |element: &Element| element.comment == comment;
+    let (entries, units) = own_entries(nft, subject).with_context(doing)?;
+    remove_entries(nft, &entries, &units, own).with_context(doing)
+}
+
+/// Removes what is of attachments of the network that live no more. Says which addresses they had.
+pub fn sweep(
+    nft: &mut Nft,
+    network: &NetworkName,
+    living: &owner::Living<'_>,
+) -> Result<BTreeSet<IpAddr>> {
+    let doing = || format!("remove what is of dead attachments of network {network}");
+    let stale = |element: &Element| living.is_stale(&element.comment);
+    let units = units(nft).with_context(doing)?;
+    let mut entries = Vec::new();
+    for (table, set) in sets(&units) {
+        entries.extend(element::search(nft, (table, set), usize::MAX, stale).with_context(doing)?);
+    }
+    // Last: without it nothing proves any more that an attachment is dead.
+    let registry = plan::attachments();
+    entries.sort_by_key(|entry| entry.set == *registry.set());
+    remove_entries(nft, &entries, &units, stale).with_context(doing)
+}
+
+fn remove_entries(
+    nft: &mut Nft,
+    entries: &[ElementKey],
+    units: &[Unit],
+    wanted: impl Fn(&Element) -> bool,
+) -> Result<BTreeSet<IpAddr>> {
+    if units.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    element::remove(nft, entries, units, wanted)?;
+    isolation::release(nft)?;
+    let addresses = entries.iter().filter_map(|entry| match entry.key.first() {
+        Some(Value::Ip(ip)) => Some(*ip),
+        _ => None,
+    });
+    Ok(addresses.collect())
+}
+
+/// Whether the attachment is proved to be dead: its host interface is this suite's and is gone.
+pub fn is_dead(nft: &RefCell<Nft>, attachment: &Attachment) -> bool {
+    let name = names::host_interface(attachment);
+    let Ok(mut nft) = nft.try_borrow_mut() else { return false };
+    let count = plan::attachments().count(&mut nft, &name, &owner::comment(attachment));
+    matches!(count, Ok(Some(count)) if count >= plan::PROVABLE) && attacher::is_dead(&name)
+}
+
+/// Whether the attachment has anything here.
+pub fn is_registered(nft: &mut Nft, subject: &Subject) -> Result<bool> {
+    Ok(plan::attachments().count(nft, &subject.name, &subject.comment())?.is_some())
+}
+
+/// Whose the address is now, if it is anybody's.
+pub fn owner_of(nft: &mut Nft, address: IpAddr) -> Result<Option<String>> {
+    Ok(plan::address_key(address).find(nft)?.map(|element| element.comment))
+}
+
+/// Says what is missing or not as ADD made it.
+pub fn check(
+    nft: &mut Nft,
+    (subject, config): (&Subject, &Config),
+    report: &mut Report,
+) -> Result<()> {
+    for (chain, rules) in [plan::marking(config.mark), plan::clearing(config.mark)] {
+        report.chain(nft, INET, (&chain, &rules))?;
+    }
+    if let Some(bridge) = subject.bridge.as_ref().filter(|_| config.policy != IngressPolicy::Open) {
+        let (chain, rules) = plan::isolation();
+        report.chain(nft, INET, (&chain, &rules))?;
+        for (set, element) in plan::bridge_elements(bridge.as_str(), config.policy) {
+            report.element(nft, INET, (&set, &element))?;
+        }
+    }
+    if config.policy == IngressPolicy::Isolated && subject.port.is_some() {
+        let (chain, rules) = plan::port_isolation();
+        report.chain(nft, BRIDGE, (&chain, &rules))?;
+    }
+    for (table, set, element) in &plan::wanted(subject, config).elements {
+        report.element(nft, *table, (set, element))?;
+    }
+    Ok(())
+}
+
+/// All that the plugin may have in the tables for attachments.
+fn units(nft: &mut Nft) -> Result<Vec<Unit>> {
+    let sets = nft.list_sets(INET)?;
+    let mut units = Vec::new();
+    if sets.contains(&plan::attachments().set().name) {
+        units.push(plan::forward_unit());
+        units.extend(sets.iter().filter_map(|set| plan::bridge_of(set)).map(plan::bridge_unit));
+        units.push(plan::port_unit());
+    }
+    Ok(units)
+}
+
+fn sets(units: &[Unit]) -> impl Iterator<Item = (Table, &Set)> {
+    units.iter().flat_map(|unit| unit.sets.iter().map(|set| (unit.table, set)))
+}
+
+/// The attachment's entries, and the units that they are in. They are looked for by their keys, and
+/// in whole sets only when that is not all.
+fn own_entries(nft: &mut Nft, subject: &Subject) -> Result<(Vec<ElementKey>, Vec<Unit>)> {
+    let units = units(nft)?;
+    let registry = plan::attachments();
+    let comment = subject.comment();
+    let Some(count) = registry.count(nft, &subject.name, &comment)? else {
+        return Ok((Vec::new(), units));
+    };
+    let count = count % plan::PROVABLE;
+    let own = |element: &Element| element.comment == comment;
+    let mut entries: Vec<_> = subject.addresses.iter().map(|ip| plan::address_key(*ip)).collect();
+    // Behind the first unit they are named by the host interface.
+    for (table, set) in sets(units.get(1..).unwrap_or_default()) {
+        let key = vec![Value::Name(subject.name.clone())];
+        entries.push(ElementKey { table, set: set.clone(), key });
+    }
+    if element::deletions(nft, &entries, own)?.len() < count {
+        entries.clear();
+        for (table, set) in sets(&units).filter(|(_, set)| *set != registry.set()) {
+            entries.extend(element::search(nft, (table, set), count, own)?);
+        }
+    }
+    entries.push(registry.key(&subject.name));
+    Ok((entries, units))
+}

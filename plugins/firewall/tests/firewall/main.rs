@@ -1,0 +1,9 @@
+//! `firewall` through its executable, on throw-away hosts: which packets pass, and what the packet
+//! filter's programs show.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod commands;
+mod dropping;
+mod policy;
+mod world;
