@@ -186,7 +186,11 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.errno.as_ref().map(|errno| errno as _)
+    }
+}
 
 impl From<Errno> for Error {
     /// A system call that failed for a reason that is nobody's input.
@@ -229,6 +233,8 @@ mod tests {
         assert_eq!(error.message(), "add address 10.1.0.1/16 to \"cni0\": File exists (EEXIST)");
         assert!(error.is_exists());
         assert_eq!(error.code(), 100);
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.downcast_ref(), Some(&Errno::EEXIST));
     }
 
     #[test]

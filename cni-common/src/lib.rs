@@ -9,6 +9,7 @@
 //! - [`skel`]: from environment and stdin to a plugin's answer on stdout. The only writer of stdout.
 //! - [`undo`]: what an ADD has done so far, to be undone in reverse.
 //! - [`delegate`]: finding and running an IPAM plugin.
+//! - [`inventory`]: what of this suite is on this host.
 //! - [`log`]: diagnostics on stderr or in a file, off unless asked for.
 //! - [`sys`]: every effect on the machine.
 //!
@@ -16,6 +17,7 @@
 
 pub mod delegate;
 pub mod error;
+pub mod inventory;
 pub mod log;
 pub mod names;
 pub mod nft;

@@ -3,13 +3,11 @@
 use std::collections::HashSet;
 
 use cni_common::error::{Error, Result};
-use cni_common::log;
-use cni_common::names;
 use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
-use cni_common::sys::link::LinkKind;
 use cni_common::sys::{Netlink, attacher};
-use cni_common::types::{Attachment, NetworkName};
+use cni_common::types::NetworkName;
+use cni_common::{inventory, log, names};
 
 use crate::{ipam, resolv_conf, rules};
 
@@ -35,29 +33,12 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
     Error::join(failures).map_or(Ok(()), Err)
 }
 
-/// The valid attachments that can be attachments at all.
-fn attachments<'a>(
-    network: &'a NetworkName,
-    valid: &'a ValidAttachments<'_>,
-) -> impl Iterator<Item = Attachment> + 'a {
-    valid.iter().filter_map(|(container, ifname)| {
-        Some(Attachment {
-            network: network.clone(),
-            container: container.parse().ok()?,
-            ifname: ifname.parse().ok()?,
-        })
-    })
-}
-
 fn remove_stale_links(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
     let living: HashSet<String> =
-        attachments(network, valid).map(|attachment| names::host_interface(&attachment)).collect();
+        inventory::list_valid(network, valid).map(|one| names::host_interface(&one)).collect();
     let mut host = Netlink::open()?;
-    let mut stale = host.list_links(LinkKind::Veth, None)?;
-    stale.retain(|link| {
-        names::is_host_interface_of(network.as_str(), &link.name, &link.alias)
-            && !living.contains(&link.name)
-    });
+    let mut stale = inventory::list_host_interfaces(&mut host, network)?;
+    stale.retain(|link| !living.contains(&link.name));
     for link in &stale {
         log::debug(|| format!("remove stale {} ({})", link.name, link.alias));
     }
@@ -67,7 +48,7 @@ fn remove_stale_links(network: &NetworkName, valid: &ValidAttachments<'_>) -> Re
 
 fn remove_stale_resolv_confs(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
     let living: HashSet<String> =
-        attachments(network, valid).map(|attachment| resolv_conf::marker(&attachment)).collect();
+        inventory::list_valid(network, valid).map(|one| resolv_conf::marker(&one)).collect();
     resolv_conf::remove_marked(|line| {
         resolv_conf::is_marker_of(network.as_str(), line) && !living.contains(line)
     })
@@ -78,9 +59,8 @@ fn remove_stale_resolv_confs(network: &NetworkName, valid: &ValidAttachments<'_>
 fn remove_unfinished_links(network: &NetworkName) -> Result<()> {
     let mut host = Netlink::open()?;
     let mut failures = Vec::new();
-    for link in host.list_links(LinkKind::Veth, None)? {
-        let is_ours = names::is_host_interface_of(network.as_str(), &link.name, &link.alias);
-        if !is_ours || !names::is_unfinished(&link.alias) {
+    for link in inventory::list_host_interfaces(&mut host, network)? {
+        if !names::is_unfinished(&link.alias) {
             continue;
         }
         let Some(_lock) = attacher::try_lock(&link.name) else { continue };
