@@ -66,7 +66,12 @@ impl Machine {
                 }) {
                     batch.push(next);
                 }
+                let (with_up, batch) = sysctl::split_for_up(batch, operations.peek());
                 self.set_container_sysctls(&batch)?;
+                if let (Some(sysctl), Some(up)) = (with_up, operations.peek()) {
+                    self.set_container_up(&sysctl, up)?;
+                    operations.next();
+                }
                 continue;
             }
             log::debug(|| operation.to_string());

@@ -14,6 +14,8 @@ pub(crate) struct Arguments {
     pub(crate) contenders: Vec<Contender>,
     /// In the order they are measured.
     pub(crate) scenarios: Vec<&'static Scenario>,
+    /// Whether shares are to be shown instead of medians, of this suite alone.
+    pub(crate) profile: bool,
     /// Calls of each kind.
     pub(crate) rounds: usize,
     /// The day, for what is written.
@@ -27,12 +29,13 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// `--floor FILE --ours DIR [--peer NAME=DIR]… [--only SCENARIO]… [--rounds N] [--date D]
-    /// [--machine M] [--json FILE] [--svg FILE]`.
+    /// `--floor FILE --ours DIR [--peer NAME=DIR]… [--only SCENARIO]… [--profile] [--rounds N]
+    /// [--date D] [--machine M] [--json FILE] [--svg FILE]`.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut arguments = Self {
             contenders: Vec::new(),
             scenarios: Vec::new(),
+            profile: false,
             rounds: ROUNDS,
             date: String::new(),
             machine: String::new(),
@@ -40,6 +43,10 @@ impl Arguments {
             svg: None,
         };
         while let Some(word) = words.next() {
+            if word == "--profile" {
+                arguments.profile = true;
+                continue;
+            }
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
             arguments.take(&word, value)?;
         }

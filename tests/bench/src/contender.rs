@@ -52,6 +52,11 @@ impl Contender {
     pub(crate) fn suite(name: &str, folder: PathBuf) -> Self {
         Self { name: name.to_owned(), program: Program::Suite(folder) }
     }
+
+    /// Whether it is a suite of plugins.
+    pub(crate) fn is_suite(&self) -> bool {
+        matches!(self.program, Program::Suite(_))
+    }
 }
 
 impl Seat {
@@ -175,6 +180,54 @@ impl Seat {
             &gateway,
         ]);
         process
+    }
+
+    /// Where the seat keeps its files.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Another name for the suite's `bridge`.
+    pub(crate) fn linked(&self, name: &str) -> PathBuf {
+        let link = self.folder.join(name);
+        if let Program::Suite(folder) = &self.contender.program {
+            std::os::unix::fs::symlink(folder.join("bridge"), &link).unwrap();
+        }
+        link
+    }
+
+    /// A call under `watcher`, a program that starts what its last arguments name.
+    pub(crate) fn watch(
+        &self,
+        mut watcher: Command,
+        command: &str,
+        attachment: &Attachment,
+    ) -> Result<(), String> {
+        let call = self.process(command, attachment, &self.folder.join("answer-watched"));
+        watcher.arg(call.get_program()).args(call.get_args());
+        self.run_as(&call, watcher)
+    }
+
+    /// `watcher` with the environment of a call, and the configuration's path as last argument.
+    pub(crate) fn watch_loop(
+        &self,
+        mut watcher: Command,
+        attachment: &Attachment,
+    ) -> Result<(), String> {
+        let call = self.process("ADD", attachment, &self.folder.join("answer-watched"));
+        watcher.arg(self.config());
+        self.run_as(&call, watcher)
+    }
+
+    fn run_as(&self, call: &Command, mut watcher: Command) -> Result<(), String> {
+        watcher.env_clear();
+        watcher.envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        watcher.stdin(File::open(self.config()).unwrap()).stdout(Stdio::null());
+        let output = watcher.output().map_err(|error| format!("{watcher:?}: {error}"))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        }
     }
 
     /// The peak of resident memory of an ADD or its delegate, in MiB; the attachment stays.

@@ -4,6 +4,7 @@
 //! - [`arguments`]: which contenders, which scenarios, where to write.
 //! - [`contender`]: one suite, or the floor, and how it is called.
 //! - [`scenario`]: what is measured, and the host that it is measured on.
+//! - [`profile`]: shares by system call and by symbol.
 //! - [`figures`]: the medians, and ratios of them.
 //! - [`report`], [`chart`]: as a table, as JSON, as a picture.
 //!
@@ -22,6 +23,7 @@ mod arguments;
 mod chart;
 mod contender;
 mod figures;
+mod profile;
 mod report;
 mod scenario;
 
@@ -41,6 +43,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if arguments.profile {
+        return profile(&arguments);
+    }
     let mut figures = Figures::default();
     for scenario in &arguments.scenarios {
         eprintln!("measuring: {}", scenario.title);
@@ -58,11 +63,26 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// On a thread of its own, which is what a host is.
+/// Prints where the time goes, scenario by scenario, of the first contender that is a suite.
+fn profile(arguments: &Arguments) -> ExitCode {
+    let suite = arguments.contenders.iter().find(|contender| contender.is_suite());
+    let suite = suite.expect("--ours names a suite");
+    for scenario in arguments.scenarios.iter().copied().filter(|scenario| !scenario.is_burst()) {
+        let (suite, rounds) = (suite.clone(), arguments.rounds);
+        let shares = on_a_host(move || scenario.profile(suite, rounds));
+        println!("=== {}\n\n{shares}", scenario.title);
+    }
+    ExitCode::SUCCESS
+}
+
 fn measure(scenario: &'static Scenario, contenders: Vec<Contender>, rounds: usize) -> Figures {
-    let measuring = std::thread::spawn(move || scenario.measure(&contenders, rounds));
-    match measuring.join() {
-        Ok(figures) => figures,
+    on_a_host(move || scenario.measure(&contenders, rounds))
+}
+
+/// On a thread of its own, which is what a host is.
+fn on_a_host<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match std::thread::spawn(work).join() {
+        Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }

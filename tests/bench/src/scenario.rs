@@ -7,6 +7,7 @@ use testsupport::{Container, Host};
 
 use crate::contender::{Attachment, Contender, Seat};
 use crate::figures::{Figures, What, median};
+use crate::profile;
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -84,6 +85,24 @@ impl Scenario {
         };
         drop(others);
         figures
+    }
+
+    /// Whether calls are made side by side.
+    pub(crate) fn is_burst(&self) -> bool {
+        self.burst
+    }
+
+    /// Where the time of `contender`'s calls goes, as text.
+    pub(crate) fn profile(&self, contender: Contender, rounds: usize) -> String {
+        let host = Host::new();
+        let seat = Seat::new(&host, contender, 0, self.masquerade);
+        let others = self.furnish(&host, &seat);
+        let (_measured, attachment) = container(&host, "measured", 1000);
+        seat.call("ADD", &attachment);
+        seat.call("DEL", &attachment);
+        let shares = profile::of(&seat, &attachment, rounds);
+        drop(others);
+        shares
     }
 
     /// Brings a seat into the scenario's state; the containers stay while they are kept.

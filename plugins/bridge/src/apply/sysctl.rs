@@ -4,7 +4,7 @@ use cni_common::error::{Context, Error, Result};
 use cni_common::log;
 use cni_common::sys::sysctl::Folder;
 
-use super::Machine;
+use super::{Machine, wrong_operation};
 use crate::operation::{Operation, SharedUndo, Undo};
 
 impl Machine {
@@ -36,6 +36,13 @@ impl Machine {
         }
     }
 
+    /// Does both: `sysctl` is the `arp_notify` of the interface that `up` brings up.
+    pub(super) fn set_container_up(&mut self, sysctl: &Operation, up: &Operation) -> Result<()> {
+        let Operation::ContainerUp { name } = up else { return Err(wrong_operation(up)) };
+        log::debug(|| format!("{sysctl}; {up}"));
+        self.container.set_link_up_with_arp_notify(name).with_context(|| up.to_string())
+    }
+
     /// Sets all of `batch` in one visit to the namespace.
     pub(super) fn set_container_sysctls(&mut self, batch: &[Operation]) -> Result<()> {
         let sysctls = &mut self.container_sysctls;
@@ -64,6 +71,19 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+/// Takes the container interface's `arp_notify` out of `batch` if that interface comes up `next`: one message
+/// does both, without a look into `/proc/sys`, where the entries of all namespaces are gone over.
+pub(super) fn split_for_up(
+    batch: Vec<Operation>,
+    next: Option<&Operation>,
+) -> (Option<Operation>, Vec<Operation>) {
+    let Some(Operation::ContainerUp { name: link }) = next else { return (None, batch) };
+    let key = format!("ipv4/conf/{link}/arp_notify");
+    let is_it = |operation: &Operation| matches!(operation, Operation::Sysctl { name, value: "1", .. } if *name == key);
+    let (mut with_up, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_it);
+    (with_up.pop(), others)
 }
 
 /// The folder, opened where it is not yet: as the thread's present namespace sees it.

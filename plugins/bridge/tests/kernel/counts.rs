@@ -70,5 +70,8 @@ fn proc_sys_net_is_looked_up_once_in_each_namespace() {
     assert!(of("/accept_ra\"") == 3 && of("ip_forward\"") == 1, "{opened:#?}");
     assert_eq!(of("\"/proc/sys/net"), 2, "{opened:#?}");
     // Below that, the kernel keeps an `ipv4` and an `ipv6` of every namespace.
-    assert!(of("\"ipv4/") + of("\"ipv6/") <= 4, "{opened:#?}");
+    assert_eq!(of("\"ipv4/") + of("\"ipv6/"), 3, "{opened:#?}");
+    // Set by the message that brings the interface up.
+    assert_eq!(of("arp_notify"), 0, "{opened:#?}");
+    assert_eq!(blue.run(["sysctl", "-n", "net.ipv4.conf.eth0.arp_notify"]).trim(), "1");
 }
