@@ -14,15 +14,8 @@ use cni_common::{Code, Context, Error, Result};
 
 use crate::config::Config;
 use crate::plan;
+use crate::text::{ADMIN_COMMENT, CHAIN, FORWARD, JUMP_COMMENT, TABLE};
 
-/// The table of iptables.
-pub const TABLE: &str = "filter";
-/// The chain of iptables that forwarded packets go through.
-pub const FORWARD: &str = "FORWARD";
-/// The plugin's chain there, the reference's too.
-pub const CHAIN: &str = "CNI-FORWARD";
-const JUMP_COMMENT: &str = "CNI firewall plugin rules";
-const ADMIN_COMMENT: &str = "CNI firewall plugin admin overrides";
 /// What the comment of the rule that accepts begins with; the mark stands behind it.
 const ACCEPT_COMMENT: &str = "Causeway firewall: what has mark ";
 

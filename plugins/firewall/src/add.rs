@@ -1,12 +1,14 @@
 //! ADD: what the container sends and is sent is let through, or nothing is left of it.
 
 use cni_common::skel::{Added, AttachmentRequest};
-use cni_common::sys::nft::Nft;
+use cni_common::sys::iptables::has_legacy_table;
+use cni_common::sys::nft::{Nft, is_unsupported};
 use cni_common::{Code, Error, Result, log};
 
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::subject::Subject;
-use crate::{accept, del, foreign, native};
+use crate::text::TABLE;
+use crate::{accept, del, foreign, iptables, native};
 
 /// Lets packets through and keeps bridges apart.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
@@ -30,6 +32,35 @@ fn make(subject: &Subject, config: &Config) -> Result<()> {
     }
     let protocols = subject.protocols();
     foreign::require_none(&mut nft, &protocols, Code::Conflict)?;
-    native::ensure(&mut nft, subject, config)?;
-    accept::ensure(&mut nft, &protocols, config)
+    match config.backend {
+        Backend::Nftables => by_nftables(&mut nft, subject, config),
+        Backend::Iptables => by_iptables(&mut nft, subject, config),
+        Backend::Automatic if has_old_table(subject) => by_iptables(&mut nft, subject, config),
+        Backend::Automatic => match by_nftables(&mut nft, subject, config) {
+            Err(error) if is_unsupported(&error) => by_iptables(&mut nft, subject, config)
+                .map_err(|second| second.with_details(format!("without it: {error}"))),
+            made => made,
+        },
+    }
+}
+
+/// Whether iptables keeps what drops in the old kind of tables.
+pub fn has_old_table(subject: &Subject) -> bool {
+    subject.protocols().iter().any(|protocol| has_legacy_table(*protocol, TABLE))
+}
+
+fn by_nftables(nft: &mut Nft, subject: &Subject, config: &Config) -> Result<()> {
+    let protocols = subject.protocols();
+    foreign::require_no_old_table(&protocols)?;
+    native::ensure(nft, subject, config)?;
+    accept::ensure(nft, &protocols, config)
+}
+
+fn by_iptables(nft: &mut Nft, subject: &Subject, config: &Config) -> Result<()> {
+    match native::record(nft, subject) {
+        // Then DEL finds the rules by prevResult, as the reference does.
+        Err(error) if is_unsupported(&error) => log::debug(|| format!("no record: {error}")),
+        recorded => recorded?,
+    }
+    iptables::ensure(subject, config)
 }

@@ -5,9 +5,9 @@ use cni_common::skel::AttachmentRequest;
 use cni_common::sys::nft::Nft;
 use cni_common::{Code, Error, Result};
 
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::subject::Subject;
-use crate::{accept, native, reference};
+use crate::{accept, add, iptables, native, reference};
 
 /// Compares it.
 pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
@@ -15,6 +15,10 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let result = request.required_prev_result(crate::NO_PREV_RESULT)?;
     let subject = Subject::with(&request.attachment, &result);
     subject.require_bridge(config.policy)?;
+    let is_chosen = config.backend == Backend::Automatic && add::has_old_table(&subject);
+    if config.backend == Backend::Iptables || is_chosen {
+        return result_of(iptables::faults(&subject, &config)?);
+    }
     let mut nft = Nft::open()?;
     let mut report = Report::default();
     native::check(&mut nft, (&subject, &config), &mut report)?;
@@ -31,8 +35,12 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
         for protocol in subject.protocols() {
             faults.extend(accept::jump_faults(&mut nft, protocol, &config)?);
         }
-        let errors = faults.into_iter().map(|fault| Error::new(Code::CheckFailed, fault));
-        return Error::join(errors.collect()).map_or(Ok(()), Err);
+        return result_of(faults);
     }
     report.into_result("firewall")
+}
+
+fn result_of(faults: Vec<String>) -> Result<()> {
+    let errors = faults.into_iter().map(|fault| Error::new(Code::CheckFailed, fault));
+    Error::join(errors.collect()).map_or(Ok(()), Err)
 }

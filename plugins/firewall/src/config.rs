@@ -11,6 +11,17 @@ const MARK_BIT: i64 = 12;
 /// The longest name of a chain that iptables takes.
 const LONGEST_CHAIN: usize = 28;
 
+/// What lets packets pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// nf_tables over netlink; iptables where the kernel has its old tables, or no nf_tables.
+    Automatic,
+    /// nf_tables over netlink.
+    Nftables,
+    /// The reference's rules, by the programs of iptables.
+    Iptables,
+}
+
 /// What may come to a container from other containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IngressPolicy {
@@ -36,6 +47,8 @@ impl IngressPolicy {
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// `backend`.
+    pub backend: Backend,
     /// `iptablesAdminChainName`.
     pub admin_chain: String,
     /// `ingressPolicy`.
@@ -48,7 +61,6 @@ impl Config {
     /// Checks the keys of `firewall`.
     pub fn parse(config: &NetworkConfig<'_>) -> Result<Self> {
         let keys = &config.keys;
-        require_supported(keys.nonempty("backend")?)?;
         let admin_chain = keys.nonempty("iptablesAdminChainName")?;
         let bit = keys.integer("forwardMarkBit")?.unwrap_or(MARK_BIT);
         let bit = u32::try_from(bit).ok().filter(|bit| *bit < u32::BITS).ok_or_else(|| {
@@ -56,6 +68,7 @@ impl Config {
             Error::new(Code::InvalidConfig, message)
         })?;
         Ok(Self {
+            backend: backend(keys.nonempty("backend")?)?,
             admin_chain: checked_chain(admin_chain.unwrap_or_else(|| ADMIN_CHAIN.to_owned()))?,
             policy: policy(keys.nonempty("ingressPolicy")?)?,
             mark: 1 << bit,
@@ -63,17 +76,20 @@ impl Config {
     }
 }
 
-fn require_supported(backend: Option<String>) -> Result<()> {
-    match backend.as_deref() {
-        None | Some("nftables") => Ok(()),
-        Some(known @ ("firewalld" | "iptables")) => {
-            let message = format!("backend {known:?} is not supported yet, only \"nftables\"");
+fn backend(word: Option<String>) -> Result<Backend> {
+    match word.as_deref() {
+        None => Ok(Backend::Automatic),
+        Some("nftables") => Ok(Backend::Nftables),
+        Some("iptables") => Ok(Backend::Iptables),
+        Some("firewalld") => {
+            let message =
+                "backend \"firewalld\" is not supported yet, only \"nftables\" and \"iptables\"";
             Err(Error::new(Code::UnsupportedField, message))
         }
         Some(other) => {
             // As the reference does.
-            log::debug(|| format!("backend {other:?} is unknown: taken as \"nftables\""));
-            Ok(())
+            log::debug(|| format!("backend {other:?} is unknown: one is chosen"));
+            Ok(Backend::Automatic)
         }
     }
 }
@@ -137,7 +153,6 @@ mod tests {
                 "unknown ingress policy: \"closed\"",
             ),
             (r#","backend":"firewalld""#, Code::UnsupportedField, "firewalld"),
-            (r#","backend":"iptables""#, Code::UnsupportedField, "iptables"),
             (r#","iptablesAdminChainName":"A\nCOMMIT""#, Code::InvalidConfig, chain),
             (r#","iptablesAdminChainName":"-F""#, Code::InvalidConfig, chain),
             (r#","iptablesAdminChainName":"FORWARD""#, Code::InvalidConfig, chain),

@@ -8,18 +8,25 @@ use cni_common::sys::iptables::{Protocol, has_legacy_table};
 use cni_common::sys::nft::Nft;
 use cni_common::{Code, Error, Result, log};
 
-use crate::accept::{FORWARD, TABLE};
+use crate::text::{FORWARD, TABLE};
+
+/// Fails where iptables has its table in the old kind of tables, which netlink does not reach.
+pub fn require_no_old_table(protocols: &[Protocol]) -> Result<()> {
+    match protocols.iter().find(|one| has_legacy_table(**one, TABLE)) {
+        None => Ok(()),
+        Some(protocol) => {
+            let message = format!(
+                "{} keeps its table filter in the old kind of tables: backend \"nftables\" can't \
+                 let anything through",
+                protocol.program()
+            );
+            Err(Error::new(Code::UnsupportedField, message))
+        }
+    }
+}
 
 /// Fails (with this code) where a chain is sure to drop what containers of the protocols send.
 pub fn require_none(nft: &mut Nft, protocols: &[Protocol], code: Code) -> Result<()> {
-    if let Some(protocol) = protocols.iter().find(|one| has_legacy_table(**one, TABLE)) {
-        let program = protocol.program();
-        let message = format!(
-            "the old tables of {program} (not nf_tables) have a table filter, which is not \
-             supported yet"
-        );
-        return Err(Error::new(Code::UnsupportedField, message));
-    }
     let chains = nft.list_chains()?;
     for chain in chains.iter().filter(|chain| concerns(chain, protocols)) {
         require_open(nft, chain, code)?;

@@ -7,6 +7,7 @@
 //! - [`isolation`]: bridges, which are there while a container with a policy is on them.
 //! - [`accept`]: the one rule in the chain that may drop by default, `FORWARD` of iptables.
 //! - [`foreign`]: chains of others that drop whatever is accepted here.
+//! - [`text`], [`iptables`]: the reference's chains and rules as lines, and made by its programs.
 //! - [`reference`](mod@reference): the reference's rules, found and removed.
 //! - [`add`], [`del`], [`check`], [`gc`], [`status`]: the commands.
 
@@ -17,12 +18,14 @@ pub mod config;
 pub mod del;
 pub mod foreign;
 pub mod gc;
+pub mod iptables;
 pub mod isolation;
 pub mod native;
 pub mod plan;
 pub mod reference;
 pub mod status;
 pub mod subject;
+pub mod text;
 
 use cni_common::Result;
 use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};

@@ -30,6 +30,13 @@ pub fn ensure(nft: &mut Nft, subject: &Subject, config: &Config) -> Result<()> {
     }
 }
 
+/// Records the addresses of an attachment whose rules iptables makes.
+pub fn record(nft: &mut Nft, subject: &Subject) -> Result<()> {
+    let former = |nft: &mut Nft| Ok(own_entries(nft, subject)?.0);
+    packet_filter::ensure(nft, &plan::recorded(subject), former)
+        .with_context(|| format!("record the addresses of {}", subject.attachment))
+}
+
 /// Removes what is the attachment's; `subject` need not know any address. Says which it had here.
 pub fn remove(nft: &mut Nft, subject: &Subject) -> Result<BTreeSet<IpAddr>> {
     let doing = || format!("remove what is of {}", subject.attachment);

@@ -172,15 +172,29 @@ pub fn bridge_elements(bridge: &str, policy: IngressPolicy) -> [(Set, Element); 
     ]
 }
 
+/// What is to be there for an attachment whose rules are iptables': DEL finds by its addresses the
+/// rules, which name nobody.
+pub fn recorded(subject: &Subject) -> Wanted {
+    let base = vec![table::add_inet()].into_iter().chain(address_sets()).collect();
+    Wanted { base, elements: elements(subject, address_entries(subject)) }
+}
+
+fn address_sets() -> impl Iterator<Item = Operation> {
+    let sets = all_addresses().into_iter().chain([attachments().set().clone()]);
+    sets.map(|set| Operation::AddSet(INET, set))
+}
+
+fn address_entries(subject: &Subject) -> Vec<(Table, Set, Value)> {
+    subject.addresses.iter().map(|ip| (INET, addresses(*ip), Value::Ip(*ip))).collect()
+}
+
 /// All that is to be there for the attachment, but for what its bridge has.
 pub fn wanted(subject: &Subject, config: &Config) -> Wanted {
-    let sets = all_addresses().into_iter().chain([attachments().set().clone()]);
     let mut base = vec![table::add_inet()];
-    base.extend(sets.map(|set| Operation::AddSet(INET, set)));
+    base.extend(address_sets());
     base.extend(made(INET, marking(config.mark)));
     base.extend(made(INET, clearing(config.mark)));
-    let mut own: Vec<_> =
-        subject.addresses.iter().map(|ip| (INET, addresses(*ip), Value::Ip(*ip))).collect();
+    let mut own = address_entries(subject);
     let name = |name: &str| Value::Name(name.to_owned());
     let with_policy = |_bridge: &&IfName| config.policy != IngressPolicy::Open;
     if let Some(bridge) = subject.bridge.as_ref().filter(with_policy) {
@@ -195,6 +209,10 @@ pub fn wanted(subject: &Subject, config: &Config) -> Wanted {
         base.extend(made(BRIDGE, port_isolation()));
         own.push((BRIDGE, isolated_ports(), name(port.as_str())));
     }
+    Wanted { base, elements: elements(subject, own) }
+}
+
+fn elements(subject: &Subject, own: Vec<(Table, Set, Value)>) -> Vec<(Table, Set, Element)> {
     let comment = subject.comment();
     let registry = attachments();
     let count = own.len() + if subject.is_on_own_port() { PROVABLE } else { 0 };
@@ -202,7 +220,7 @@ pub fn wanted(subject: &Subject, config: &Config) -> Wanted {
     let mut elements = vec![(INET, registry.set().clone(), registration)];
     let element = |key| Element::new(vec![key], comment.clone());
     elements.extend(own.into_iter().map(|(table, set, key)| (table, set, element(key))));
-    Wanted { base, elements }
+    elements
 }
 
 /// What is removed when no attachment is left.

@@ -6,13 +6,12 @@ use std::net::IpAddr;
 
 use cni_common::nft::{FoundRule, Operation, Verdict};
 use cni_common::packet_filter::iptables::{self, PROTOCOLS, nftables_table};
-use cni_common::packet_filter::iptables_text::input;
 use cni_common::sys::iptables::Protocol;
 use cni_common::sys::nft::Nft;
 use cni_common::{Error, Result};
 
-use crate::accept::{CHAIN, TABLE};
 use crate::subject::Subject;
+use crate::text::{self, CHAIN, TABLE};
 
 /// Whether both rules of every address are there.
 pub fn has_all(nft: &mut Nft, subject: &Subject) -> Result<bool> {
@@ -52,25 +51,8 @@ pub fn remove(nft: &mut Nft, addresses: &BTreeSet<IpAddr>) -> Result<()> {
             Ok(rules.into_iter().map(delete).collect())
         });
         failures.extend(removed.err());
-        let next = |save: &str| removal(save, addresses);
+        let next = |save: &str| text::removal(save, addresses);
         failures.extend(iptables::change_legacy((protocol, TABLE), next).err());
     }
     Error::join(failures).map_or(Ok(()), Err)
-}
-
-/// The two rules of an address, as `iptables-save` prints them.
-fn lines(ip: IpAddr) -> [String; 2] {
-    let host = format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 });
-    [
-        format!("-A {CHAIN} -d {host} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
-        format!("-A {CHAIN} -s {host} -j ACCEPT"),
-    ]
-}
-
-/// The changes that remove the rules of these addresses; `None` if there are none.
-fn removal(save: &str, addresses: &BTreeSet<IpAddr>) -> Option<String> {
-    let rules = addresses.iter().flat_map(|ip| lines(*ip));
-    let found = rules.filter(|rule| save.lines().any(|line| line == rule));
-    let lines: Vec<_> = found.map(|rule| rule.replacen("-A ", "-D ", 1)).collect();
-    (!lines.is_empty()).then(|| input(TABLE, lines))
 }

@@ -45,14 +45,12 @@ fn add_and_check_need_a_prev_result() {
 }
 
 #[test]
-fn backends_that_are_not_built_are_refused_on_add_and_never_stop_a_del() {
+fn a_backend_that_is_not_built_is_refused_on_add_and_never_stops_a_del() {
     let world = World::new();
-    for backend in ["firewalld", "iptables"] {
-        let keys = json!({ "backend": backend });
-        let message = world.call("ADD", At(5, 0), &keys).expect_error(2);
-        assert!(message.contains(backend) && message.contains("not supported yet"), "{message}");
-        world.call("DEL", At(5, 0), &keys).expect_silent_success();
-    }
+    let keys = json!({ "backend": "firewalld" });
+    let message = world.call("ADD", At(5, 0), &keys).expect_error(2);
+    assert!(message.contains("firewalld") && message.contains("not supported yet"), "{message}");
+    world.call("DEL", At(5, 0), &keys).expect_silent_success();
     assert_eq!(world.ruleset(), "");
 }
 

@@ -5,5 +5,6 @@
 
 mod commands;
 mod dropping;
+mod iptables;
 mod policy;
 mod world;

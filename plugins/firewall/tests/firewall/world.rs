@@ -99,8 +99,12 @@ impl World {
     }
 
     pub(crate) fn call_with(&self, command: &str, at: At, config: Value) -> Answer {
-        Call::new("firewall")
-            .command(command)
+        self.call_of(Call::new("firewall"), command, (at, config))
+    }
+
+    /// The same of another suite's executable.
+    pub(crate) fn call_of(&self, call: Call, command: &str, (at, config): (At, Value)) -> Answer {
+        call.command(command)
             .container_id(&at.id())
             .ifname("eth0")
             .netns_path(format!("/run/netns/{}", at.id()))

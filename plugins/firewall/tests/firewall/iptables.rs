@@ -1,0 +1,106 @@
+//! Backend `iptables`: the reference's chains and rules.
+
+use serde_json::{Value, json};
+use testsupport::{Call, REFERENCE_DIR};
+
+use crate::world::{At, OUTSIDE, World, config, is_dropped, passes, run};
+
+fn keys(policy: &str) -> Value {
+    json!({ "backend": "iptables", "ingressPolicy": policy })
+}
+
+/// The rules of both protocols' tables, in order.
+fn rules(world: &World) -> String {
+    let saves = ["iptables-save", "ip6tables-save"]
+        .map(|program| run(&world.host, &format!("{program} -t filter")));
+    let lines = saves.iter().flat_map(|save| save.lines());
+    let is_rule = |line: &&str| line.starts_with("-A");
+    lines.filter(is_rule).map(|line| format!("{line}\n")).collect()
+}
+
+fn reference() -> Call {
+    Call::of(format!("{REFERENCE_DIR}/firewall"))
+}
+
+#[test]
+fn the_rules_and_their_order_are_the_references() {
+    // The distribution's release knows no `isolated`.
+    for policy in ["open", "same-bridge"] {
+        let made = [Call::new("firewall"), reference()].map(|call| {
+            let world = World::new();
+            for at in [At(5, 0), At(6, 0), At(5, 1)] {
+                let config = config(at, &keys(policy));
+                world.call_of(call.clone(), "ADD", (at, config)).expect_success();
+            }
+            rules(&world)
+        });
+        let without_isolated = made[0].replace("same-bridge|isolated", "same-bridge");
+        assert_eq!(without_isolated, made[1], "{policy}");
+    }
+}
+
+/// As release 1.9.1 makes them.
+#[test]
+fn isolated_stands_before_what_leads_to_other_bridges() {
+    let world = World::new();
+    world.add(At(5, 0), &keys("isolated"));
+    let rules = rules(&world);
+    let own = rules.lines().filter(|line| line.starts_with("-A CNI-ISOLATION")).take(5);
+    let comment = |of: &str| {
+        format!("-m comment --comment \"CNI firewall plugin rules (ingressPolicy: {of})\"")
+    };
+    let (isolated, both) = (comment("isolated"), comment("same-bridge|isolated"));
+    let expected = [
+        format!("-A CNI-ISOLATION-STAGE-1 -i cni0 -o cni0 {isolated} -j DROP"),
+        format!("-A CNI-ISOLATION-STAGE-1 -i cni0 ! -o cni0 {isolated} -j CNI-ISOLATION-STAGE-2"),
+        format!("-A CNI-ISOLATION-STAGE-1 {both} -j RETURN"),
+        format!("-A CNI-ISOLATION-STAGE-2 -o cni0 {both} -j DROP"),
+        format!("-A CNI-ISOLATION-STAGE-2 {both} -j RETURN"),
+    ];
+    assert_eq!(own.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn packets_pass_under_a_default_of_drop_until_del_without_prev_result() {
+    let world = World::new();
+    world.drop_by_policy();
+    let container = world.open(At(5, 0), &keys("open"));
+    for outside in OUTSIDE {
+        assert!(passes(&container, &world.outside, outside), "{outside}\n{}", world.ruleset());
+    }
+    world.call("CHECK", At(5, 0), &keys("open")).expect_silent_success();
+    let mut config = config(At(5, 0), &keys("open"));
+    config.as_object_mut().unwrap().remove("prevResult");
+    world.call_with("DEL", At(5, 0), config).expect_silent_success();
+    assert!(is_dropped(&container, &world.outside, OUTSIDE[0]));
+    assert!(!world.ruleset().contains("10.88.0.5"), "{}", world.ruleset());
+    assert!(!world.ruleset().contains("causeway"), "{}", world.ruleset());
+}
+
+#[test]
+fn another_policy_replaces_the_rules_and_a_second_add_repeats_none() {
+    let world = World::new();
+    world.add(At(5, 0), &keys("isolated"));
+    world.add(At(5, 0), &keys("same-bridge"));
+    let once = rules(&world);
+    assert!(!once.contains("isolated)\" -j DROP\n-A CNI-ISOLATION-STAGE-1"), "{once}");
+    assert!(!once.contains("ingressPolicy: isolated)"), "{once}");
+    world.add(At(5, 0), &keys("same-bridge"));
+    assert_eq!(rules(&world), once);
+    let message = world.call("CHECK", At(5, 0), &keys("isolated")).expect_error(102);
+    assert!(message.contains("expected rule [-A CNI-ISOLATION-STAGE-1 -i cni0"), "{message}");
+}
+
+#[test]
+fn either_suite_checks_and_removes_what_the_other_made() {
+    let (at, own) = (At(5, 0), || Call::new("firewall"));
+    for calls in [[own(), reference()], [reference(), own()]] {
+        let world = World::new();
+        let [maker, other] = calls;
+        let config = || (at, config(at, &keys("same-bridge")));
+        world.call_of(maker, "ADD", config()).expect_success();
+        world.call_of(other.clone(), "CHECK", config()).expect_silent_success();
+        world.call_of(other, "DEL", config()).expect_silent_success();
+        assert!(!rules(&world).contains("10.88.0.5"), "{}", rules(&world));
+    }
+}
