@@ -63,6 +63,19 @@ pub fn ensure(
     wanted: &Wanted,
     former: impl FnOnce(&mut Nft) -> Result<Vec<ElementKey>>,
 ) -> Result<()> {
+    ensure_unless_held(nft, wanted, (former, |_nft, _set, _element| Ok(())))
+}
+
+/// The same, where not every element of another attachment may be replaced: `require_free` fails for
+/// one that may not, before anything is changed.
+pub fn ensure_unless_held(
+    nft: &mut Nft,
+    wanted: &Wanted,
+    (former, require_free): (
+        impl FnOnce(&mut Nft) -> Result<Vec<ElementKey>>,
+        impl Fn(&mut Nft, &Set, &Element) -> Result<()>,
+    ),
+) -> Result<()> {
     // Should the last DEL of the place take set and chain away in between, the set is missing and
     // nothing of this is done.
     if is_base_there(nft, wanted) && nft.commit(&wanted.element_operations(), None).is_ok() {
@@ -80,10 +93,12 @@ pub fn ensure(
         let mut operations = element::deletions(nft, &former, own)?;
         let mut present = Vec::new();
         for (table, set, element) in &wanted.elements {
+            let Some(found) = nft.find_element(*table, set, &element.key)? else { continue };
+            if !own(&found) {
+                require_free(nft, set, &found)?;
+            }
             let delete = Operation::DeleteElement(*table, set.name.clone(), element.key.clone());
-            if !operations.contains(&delete)
-                && nft.find_element(*table, set, &element.key)?.is_some()
-            {
+            if !operations.contains(&delete) {
                 present.push((set.name.as_str(), element.key.as_slice()));
             }
         }
@@ -96,19 +111,24 @@ pub fn ensure(
 /// Whether every chain has its hook and exactly its rules. What can't be seen is not there.
 fn is_base_there(nft: &mut Nft, wanted: &Wanted) -> bool {
     wanted.base.iter().all(|operation| {
-        let Operation::AddChain(table, chain) = operation else { return true };
-        let has_hook = |nft: &mut Nft| {
-            let found = nft.find_chain(*table, &chain.name).ok().flatten();
-            found.is_some_and(|found| found.is_placed_as(chain))
+        let (table, name, hooked) = match operation {
+            Operation::AddChain(table, chain) => (*table, &chain.name, Some(chain)),
+            Operation::AddRegularChain(table, name, _comment) => (*table, name, None),
+            _ => return true,
         };
+        let found = nft.find_chain(table, name).ok().flatten();
+        let is_placed = found.is_some_and(|found| match hooked {
+            Some(chain) => found.is_placed_as(chain),
+            None => found.hook.is_none(),
+        });
         let has_rules = |nft: &mut Nft| {
-            let rules: Vec<&Rule> = wanted.rules(&chain.name).collect();
-            nft.list_rules(*table, &chain.name).is_ok_and(|found| {
+            let rules: Vec<&Rule> = wanted.rules(name).collect();
+            nft.list_rules(table, name).is_ok_and(|found| {
                 found.len() == rules.len()
                     && found.iter().zip(rules).all(|(found, rule)| found.does(rule))
             })
         };
-        has_hook(nft) && has_rules(nft)
+        is_placed && has_rules(nft)
     })
 }
 

@@ -28,7 +28,7 @@ mod report;
 pub mod table;
 
 pub use element::ElementKey;
-pub use ensure::{Wanted, ensure};
+pub use ensure::{Wanted, ensure, ensure_unless_held};
 pub use registry::Registry;
 pub use report::Report;
 pub use table::Unit;

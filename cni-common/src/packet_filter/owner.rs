@@ -72,6 +72,16 @@ fn attachment(network: &NetworkName, rest: &str) -> Option<Attachment> {
     })
 }
 
+/// The attachment that a comment names; `None` where a name had to be cut.
+pub fn parse_comment(comment: &str) -> Option<Attachment> {
+    let mut parts = comment.splitn(3, '/');
+    Some(Attachment {
+        network: parts.next()?.parse().ok()?,
+        container: parts.next()?.parse().ok()?,
+        ifname: parts.next()?.parse().ok()?,
+    })
+}
+
 /// What the comments of a network's attachments begin with.
 fn prefix(network: &NetworkName) -> String {
     format!("{}/", network_part(network))
@@ -123,6 +133,14 @@ mod tests {
         assert_eq!(one.len(), crate::nft::LONGEST_COMMENT);
         assert_ne!(one, other);
         assert!(one.starts_with(&prefix(&long('1').network)));
+    }
+
+    #[test]
+    fn an_attachment_is_read_back_from_its_comment_unless_that_was_cut() {
+        let one = attachment("podman", "3b1c0ffee5");
+        assert_eq!(parse_comment(&comment(&one)), Some(one));
+        assert_eq!(parse_comment(&comment(&attachment("podman", &"c".repeat(300)))), None);
+        assert_eq!(parse_comment("somebody else's"), None);
     }
 
     #[test]

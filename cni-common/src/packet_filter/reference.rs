@@ -5,6 +5,7 @@
 //! whoever never had a container of the reference must not have a DEL fail for it.
 
 pub mod check;
+pub mod host_port;
 
 use crate::nft::{Family, FoundRule, Operation, Table};
 use crate::spec::ValidAttachments;

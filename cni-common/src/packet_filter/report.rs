@@ -32,7 +32,31 @@ impl Report {
                 chain.kind, chain.hook, chain.priority, chain.policy
             ));
         }
-        let found = nft.list_rules(table, &chain.name)?;
+        self.rules(nft, table, (&chain.name, rules))
+    }
+
+    /// Looks at a chain without hook and all its rules.
+    pub fn regular_chain(
+        &mut self,
+        nft: &mut Nft,
+        table: Table,
+        (chain, rules): (&str, &[Rule]),
+    ) -> Result<()> {
+        match nft.find_chain(table, chain)? {
+            None => self.fault(format!("chain {table} {chain}: missing")),
+            Some(_chain) => self.rules(nft, table, (chain, rules))?,
+        }
+        Ok(())
+    }
+
+    fn rules(
+        &mut self,
+        nft: &mut Nft,
+        table: Table,
+        (chain, rules): (&str, &[Rule]),
+    ) -> Result<()> {
+        let name = format!("chain {table} {chain}");
+        let found = nft.list_rules(table, chain)?;
         for rule in rules {
             if !found.iter().any(|found| found.does(rule)) {
                 self.fault(format!("{name}: the rule \"{rule}\" is missing or altered"));

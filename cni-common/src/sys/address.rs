@@ -55,6 +55,22 @@ impl Netlink {
     }
 }
 
+impl Netlink {
+    /// The addresses of all links of the namespace.
+    pub fn list_all_addresses(&mut self) -> Result<Vec<IpAddr>> {
+        let request = AddressMessage::default();
+        let answers =
+            self.dump(&RouteNetlinkMessage::GetAddress(request)).context("list addresses")?;
+        let found = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewAddress(message) => {
+                link_address(&message).map(|found| found.address.ip())
+            }
+            _ => None,
+        });
+        Ok(found.collect())
+    }
+}
+
 fn address_message(index: u32, address: IpNetwork) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = index;

@@ -146,6 +146,16 @@ impl Drop for Away {
     }
 }
 
+/// Whether there is no network namespace at the path any more. What can't be asked is no proof.
+pub fn is_gone(path: &Path) -> bool {
+    path.is_absolute()
+        && match Netns::open_if_present(path, OwnNetns::Allowed) {
+            Ok(None) => true,
+            Ok(Some(found)) => matches!(found.netlink_if_netns(), Ok(None)),
+            Err(_) => false,
+        }
+}
+
 /// Whether `CNI_NETNS` may name the namespace the plugin itself runs in (`CNI_NETNS_OVERRIDE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnNetns {

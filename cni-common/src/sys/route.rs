@@ -24,16 +24,32 @@ impl Netlink {
 
     /// Whether the kernel takes what is sent to `ip` for itself.
     pub fn is_local(&mut self, ip: IpAddr) -> Result<bool> {
+        Ok(self.find_route(ip)?.is_some_and(|route| route.header.kind == RouteType::Local))
+    }
+
+    /// The index of the link that the kernel sends packets to `ip` out of; `None` if it knows no way.
+    pub fn find_outgoing_link(&mut self, ip: IpAddr) -> Result<Option<u32>> {
+        let route = self.find_route(ip)?;
+        Ok(route.and_then(|route| {
+            route.attributes.iter().find_map(|attribute| match attribute {
+                RouteAttribute::Oif(index) => Some(*index),
+                _ => None,
+            })
+        }))
+    }
+
+    /// The route that the kernel takes to `ip`; `None` if it knows no way.
+    fn find_route(&mut self, ip: IpAddr) -> Result<Option<RouteMessage>> {
         let mut request = RouteMessage::default();
         request.header.address_family = family(ip.is_ipv4());
         request.header.destination_prefix_length = if ip.is_ipv4() { 32 } else { 128 };
         request.attributes.push(RouteAttribute::Destination(RouteAddress::from(ip)));
         match self.get(&RouteNetlinkMessage::GetRoute(request)) {
-            Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(route.header.kind == RouteType::Local),
+            Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(Some(route)),
             // No way to it at all.
-            Err(error) if error.is(Code::Kernel) => Ok(false),
+            Err(error) if error.is(Code::Kernel) => Ok(None),
             Err(error) => Err(error.context(format!("look up the route to {ip}"))),
-            Ok(_) => Ok(false),
+            Ok(_) => Ok(None),
         }
     }
 

@@ -1,12 +1,10 @@
 //! GC: what is kept for attachments of this network that live no more is removed.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
-use cni_common::sys::Netns;
-use cni_common::sys::netns::OwnNetns;
+use cni_common::sys::netns;
 use cni_common::{Error, Result, log};
 
 use crate::{config, store};
@@ -19,10 +17,10 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
     });
     let mut failures = Vec::new();
     let data_dir = config::data_dir(&request.config);
-    for (name, kept, netns) in store::list(&data_dir, &request.config.name)? {
+    for (name, kept, path) in store::list(&data_dir, &request.config.name)? {
         let is_stale = match &living {
             Some(living) => !living.contains(&name),
-            None => is_gone(&netns),
+            None => netns::is_gone(&path),
         };
         if is_stale {
             log::debug(|| format!("remove stale {name}"));
@@ -30,14 +28,4 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
         }
     }
     Error::join(failures).map_or(Ok(()), Err)
-}
-
-/// Whether there is no network namespace at the path any more. What can't be asked is no proof.
-fn is_gone(netns: &Path) -> bool {
-    netns.is_absolute()
-        && match Netns::open_if_present(netns, OwnNetns::Allowed) {
-            Ok(None) => true,
-            Ok(Some(found)) => matches!(found.netlink_if_netns(), Ok(None)),
-            Err(_) => false,
-        }
 }
