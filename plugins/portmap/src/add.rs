@@ -40,9 +40,11 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
 fn map(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Result<()> {
     let mut nft = Nft::open()?;
     let wanted = plan::wanted(attachment, what, netns);
-    native::ensure(&mut nft, attachment, &wanted).map_err(|error| match is_unsupported(&error) {
-        true => error.with_details("the kernel lacks nf_tables, or its NAT"),
-        false => error,
+    native::ensure(&mut nft, attachment, &wanted).map_err(|error| {
+        match is_unsupported(&error) {
+            true => error.with_details("the kernel lacks nf_tables, or its NAT"),
+            false => error,
+        }
     })?;
     // What the reference made for the same attachment would come first, or second.
     host_port::remove(&mut nft, attachment).err().iter().for_each(log_failure);

@@ -1,5 +1,6 @@
 //! The configuration of `portmap`: every key, and what is refused. Pure.
 
+use cni_common::spec::json::Value;
 use cni_common::spec::{NetworkConfig, Object};
 use cni_common::{Code, Error, Result};
 
@@ -50,42 +51,53 @@ impl Config {
     }
 }
 
-/// Fails for what only rules of iptables could do.
+/// Fails for what only rules of iptables could do, and for conditions.
 fn require_nftables(keys: &Object<'_>) -> Result<()> {
     require_valid_mark(keys)?;
     let mut foreign = Vec::new();
     if keys.nonempty("externalSetMarkChain")?.is_some() {
-        foreign.push("externalSetMarkChain");
+        foreign.extend(keys.value("externalSetMarkChain"));
     }
     for key in CONDITION_KEYS {
         let words = keys.strings(key)?;
-        let Some(first) = words.first() else { continue };
-        if first.starts_with(['-', '!']) {
-            foreign.push(key);
-        } else if let Some(value) = keys.value(key) {
-            let fault = "conditions are not supported with nftables";
-            return Err(value.invalid(fault).with_code(Code::UnsupportedField));
+        let (Some(first), Some(value)) = (words.first(), keys.value(key)) else { continue };
+        if !first.starts_with(['-', '!']) {
+            return Err(unsupported(&value, "conditions are not supported yet with nftables"));
         }
+        foreign.push(value);
     }
-    match keys.value("backend") {
-        None if foreign.is_empty() => Ok(()),
-        None => Err(unsupported(format!("{} needs the backend iptables, which is not there yet", foreign.join(" ")))),
-        Some(value) => match value.string()?.as_str() {
-            "nftables" if foreign.is_empty() => Ok(()),
+    if let Some(value) = keys.value("backend") {
+        require_backend(&value, &foreign)?;
+    }
+    match foreign.first() {
+        Some(value) => {
+            Err(unsupported(value, "needs the backend iptables, which is not there yet"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Fails for another backend than nftables, and if there are keys that are `foreign` to that.
+fn require_backend(backend: &Value<'_>, foreign: &[Value<'_>]) -> Result<()> {
+    match backend.string()?.as_str() {
+        "nftables" if foreign.is_empty() => Ok(()),
+        "nftables" => {
+            let keys: Vec<String> = foreign.iter().map(Value::path).collect();
             // The words of the reference.
-            "nftables" => Err(Error::new(
-                Code::InvalidConfig,
-                format!(
-                    "nftables backend was requested but configuration contains iptables-specific options [{}]",
-                    foreign.join(" ")
-                ),
-            )),
-            "iptables" => Err(value
-                .invalid("this backend is not there yet, only nftables is")
-                .with_code(Code::UnsupportedField)),
-            other => Err(Error::new(Code::InvalidConfig, format!("unrecognized backend {other:?}"))),
-        },
+            let message = format!(
+                "nftables backend was requested but configuration contains iptables-specific \
+                 options [{}]",
+                keys.join(" ")
+            );
+            Err(Error::new(Code::InvalidConfig, message))
+        }
+        "iptables" => Err(unsupported(backend, "this backend is not there yet, only nftables is")),
+        other => Err(Error::new(Code::InvalidConfig, format!("unrecognized backend {other:?}"))),
     }
+}
+
+fn unsupported(value: &Value<'_>, fault: &str) -> Error {
+    value.invalid(fault).with_code(Code::UnsupportedField)
 }
 
 /// `markMasqBit` is of no use on nftables, which needs no mark, and harmless.
@@ -101,10 +113,6 @@ fn require_valid_mark(keys: &Object<'_>) -> Result<()> {
         false => Err(Error::new(Code::InvalidConfig, "MasqMarkBit must be between 0 and 31")
             .with_details(format!("{bit}: {number}"))),
     }
-}
-
-fn unsupported(message: String) -> Error {
-    Error::new(Code::UnsupportedField, message)
 }
 
 /// The mappings in their order. Two of one port that lead to different ports are refused.

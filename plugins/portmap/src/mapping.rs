@@ -115,10 +115,13 @@ impl Mapping {
 fn port(keys: &Object<'_>, (key, whose): (&str, &str)) -> Result<u16> {
     let number = keys.integer(key)?.unwrap_or(0);
     u16::try_from(number).ok().filter(|port| *port != 0).ok_or_else(|| {
-        let error = Error::new(Code::InvalidConfig, format!("Invalid {whose} port number: {number}"));
+        let error =
+            Error::new(Code::InvalidConfig, format!("Invalid {whose} port number: {number}"));
         match keys.value(key) {
             Some(value) => error.with_details(value.path()),
-            None => error.with_details(keys.missing(key, &["hostPort", "containerPort", "protocol", "hostIP"]).message()),
+            None => error.with_details(
+                keys.missing(key, &["hostPort", "containerPort", "protocol", "hostIP"]).message(),
+            ),
         }
     })
 }

@@ -293,7 +293,11 @@ pub fn is_mapped(config: &Config, version: IpVersion) -> bool {
 }
 
 /// The attachment's elements, without those that say that there are some.
-pub fn elements(attachment: &Attachment, config: &Config, targets: &Targets) -> Vec<(Set, Element)> {
+pub fn elements(
+    attachment: &Attachment,
+    config: &Config,
+    targets: &Targets,
+) -> Vec<(Set, Element)> {
     let comment = owner::comment(attachment);
     let mut elements = Vec::new();
     for (version, target) in targets.iter() {

@@ -51,7 +51,11 @@ mod tests {
             gateway: None,
         };
         let mut result = CniResult {
-            interfaces: vec![interface("eth0", ""), interface("eth0", "/n"), interface("net1", "/n")],
+            interfaces: vec![
+                interface("eth0", ""),
+                interface("eth0", "/n"),
+                interface("net1", "/n"),
+            ],
             ips: vec![
                 ip("10.0.0.2/24", Some(0)),
                 ip("10.0.0.3/24", Some(2)),

@@ -25,8 +25,7 @@ const NAT: &str = "nat";
 const DNAT: &str = "CNI-HOSTPORT-DNAT";
 /// What the names of containers' chains begin with, and who jumps to them; the second is a leftover of
 /// old releases.
-const CONTAINER_CHAINS: [(&str, &str); 2] =
-    [(DNAT, "CNI-DN-"), ("CNI-HOSTPORT-SNAT", "CNI-SN-")];
+const CONTAINER_CHAINS: [(&str, &str); 2] = [(DNAT, "CNI-DN-"), ("CNI-HOSTPORT-SNAT", "CNI-SN-")];
 /// What its comments begin with.
 const COMMENT: &str = "dnat ";
 
@@ -49,9 +48,13 @@ pub fn sweep(nft: &mut Nft, network: &NetworkName, valid: &ValidAttachments<'_>)
     let mut stale = BTreeSet::new();
     let mut note = |comment: &str| {
         let named = iptables_text::parse_comment(COMMENT, comment);
-        stale.extend(named.filter(|(name, container)| {
-            *name == network.as_str() && !valid.contains_container(container)
-        }).map(|(_, container)| container.to_owned()));
+        stale.extend(
+            named
+                .filter(|(name, container)| {
+                    *name == network.as_str() && !valid.contains_container(container)
+                })
+                .map(|(_, container)| container.to_owned()),
+        );
     };
     for protocol in PROTOCOLS {
         let table = iptables::nftables_table(protocol, NAT);

@@ -17,8 +17,8 @@ const EVERY: Duration = Duration::from_millis(200);
 pub(crate) fn serve(container: &Container, port: u16) {
     let name = container.name().to_owned();
     let any = SocketAddr::new("::".parse().unwrap(), port);
-    let (tcp, udp) = container
-        .inside(move || (TcpListener::bind(any).unwrap(), UdpSocket::bind(any).unwrap()));
+    let (tcp, udp) =
+        container.inside(move || (TcpListener::bind(any).unwrap(), UdpSocket::bind(any).unwrap()));
     let who = name.clone();
     thread::spawn(move || {
         for stream in tcp.incoming().flatten() {

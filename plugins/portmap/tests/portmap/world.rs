@@ -63,12 +63,6 @@ impl Pod {
         address.split('/').next().unwrap().to_owned()
     }
 
-    /// Its IPv6 address.
-    pub(crate) fn ip6(&self) -> String {
-        let address = self.result["ips"][1]["address"].as_str().unwrap();
-        address.split('/').next().unwrap().to_owned()
-    }
-
     /// The configuration of `portmap` as a runtime sends it, with these keys besides.
     pub(crate) fn config(&self, mappings: &Value, keys: Value) -> Value {
         let mut config = json!({
@@ -105,8 +99,6 @@ impl Pod {
 
 /// One mapping of TCP and one of UDP, as podman sends them.
 pub(crate) fn both(host_port: u16, container_port: u16) -> Value {
-    let one = |protocol: &str| {
-        json!({"hostPort": host_port, "containerPort": container_port, "protocol": protocol})
-    };
+    let one = |protocol: &str| json!({"hostPort": host_port, "containerPort": container_port, "protocol": protocol});
     json!([one("tcp"), one("udp")])
 }
