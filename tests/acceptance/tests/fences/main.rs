@@ -12,5 +12,6 @@
 )]
 
 mod crates;
+mod decisions;
 mod modules;
 mod source;
