@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 
@@ -30,7 +31,8 @@ pub struct Folder {
 impl Folder {
     /// Opens it as the calling thread's network namespace sees it.
     pub fn open() -> Result<Self> {
-        let net = open(ROOT, FOLDER, Mode::empty()).with_context(|| format!("open {ROOT}"))?;
+        let net = retry(|| open(ROOT, FOLDER, Mode::empty()));
+        let net = net.with_context(|| format!("open {ROOT}"))?;
         Ok(Self { net, ipv4: OnceCell::new(), ipv6: OnceCell::new() })
     }
 
@@ -71,7 +73,7 @@ impl Folder {
 
     fn file(&self, name: &str, access: OFlag) -> Result<File> {
         let opened = self.nearest(name).and_then(|(folder, rest)| {
-            openat(folder, rest, access | OFlag::O_CLOEXEC, Mode::empty())
+            retry(|| openat(folder, rest, access | OFlag::O_CLOEXEC, Mode::empty()))
         });
         opened.map(File::from).map_err(|errno| {
             Error::errno(Code::Io, errno).context(format!("open {}", path(name).display()))
@@ -85,7 +87,7 @@ impl Folder {
             if let Some(folder) = kept.get() {
                 return Ok((folder, rest));
             }
-            let folder = openat(self.net.as_fd(), family, FOLDER, Mode::empty())?;
+            let folder = retry(|| openat(self.net.as_fd(), family, FOLDER, Mode::empty()))?;
             return Ok((kept.get_or_init(|| folder), rest));
         }
         Ok((&self.net, name))
@@ -103,6 +105,16 @@ pub fn read(name: &str) -> Result<Option<String>> {
 }
 
 const FOLDER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
+/// Opens again what a signal has interrupted.
+fn retry(open: impl Fn() -> nix::Result<OwnedFd>) -> nix::Result<OwnedFd> {
+    loop {
+        match open() {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
 
 fn path(name: &str) -> PathBuf {
     Path::new(ROOT).join(name)

@@ -1,9 +1,10 @@
 //! What a plugin can't do anything about. All of it is here, each with its reason, and counted in the
 //! summary.
 
+use nix::errno::Errno;
 use testsupport::Answer;
 
-use crate::fault::{Fault, How};
+use crate::fault::{Command, Fault, How};
 use crate::scene::Kind;
 use crate::tracer::{Run, Stage};
 
@@ -32,4 +33,14 @@ pub(crate) fn is_starting(fault: &Fault, run: &Run) -> bool {
 pub(crate) fn retry_is_refused(fault: &Fault, retried: &Answer) -> bool {
     fault.kind == Kind::HostLocal
         && retried.stdout().contains("duplicate allocation is not allowed")
+}
+
+/// Whether an ADD differs from an undisturbed one in nothing but what it does without when it can't be
+/// written: settings inside the container, which is said in the log, and the address that a pool allocated
+/// last, from which the next search would begin.
+pub(crate) fn is_passed_over(fault: &Fault, difference: &str) -> bool {
+    let is_optional =
+        |line: &str| line.contains(" blue: net/") || line.contains("/last_reserved_ip.");
+    let is_refused = matches!(fault.how, How::Fail(errno) if errno != Errno::EINTR);
+    is_refused && fault.command == Command::Add && difference.lines().all(is_optional)
 }

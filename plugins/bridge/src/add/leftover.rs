@@ -66,7 +66,10 @@ impl Attaching<'_> {
                 _ => break,
             }
         }
-        if !result.as_ref().is_err_and(is_duplicate) {
+        // Who did not get the pool's lock holds nothing, and a release would wait for the same lock.
+        let is_nothing_allocated =
+            |error: &Error| is_duplicate(error) || error.is(Code::TryAgainLater);
+        if !result.as_ref().is_err_and(is_nothing_allocated) {
             self.lease = Lease::Allocated;
         }
         result

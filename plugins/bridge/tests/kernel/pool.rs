@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testsupport::Container;
@@ -102,6 +103,41 @@ fn del_with_the_pool_gone() {
         node.del(&blue, &keys(json!([])));
         assert!(!node.has_link(&host_end(&result)));
     }
+}
+
+#[test]
+fn calls_that_do_not_get_the_pools_lock_say_who_has_it_and_can_be_repeated() {
+    let node = Node::giving(&[]);
+    let (blue, red) = (node.host.container("blue"), node.host.container("red"));
+    let result = node.add(&red, &keys(json!([])));
+    let held = leases();
+    let before = node.snapshot(&blue);
+    let lock = fs::OpenOptions::new().write(true).open(format!("{POOL}/lock")).unwrap();
+    lock.lock().unwrap();
+    let started = Instant::now();
+    let [add, del] = std::thread::scope(|scope| {
+        let call = |command, container| node.run(command, container, &keys(json!([])));
+        let calls = [("ADD", &blue), ("DEL", &red)]
+            .map(|(command, container)| scope.spawn(move || call(command, container)));
+        calls.map(|call| call.join().unwrap())
+    });
+    // The limit is 30 s, and neither waits twice.
+    assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
+    let holder = format!("held by process {} (", std::process::id());
+    for answer in [&add, &del] {
+        assert_says(&answer.expect_error(11), &["lock not had within 30 s", &holder]);
+    }
+    // All of the ADD is gone, and of the DEL all but the lease.
+    assert!(blue.finish(["ip", "link", "show", "eth0"]).status != Some(0));
+    assert!(!node.has_link(&host_end(&result)));
+    assert_eq!(leases(), held);
+    drop(lock);
+    node.del(&red, &keys(json!([])));
+    assert!(leases().is_empty());
+    node.add(&red, &keys(json!([])));
+    assert_same(&before, &node.snapshot(&blue));
+    node.add(&blue, &keys(json!([])));
+    node.del(&blue, &keys(json!([])));
 }
 
 #[test]

@@ -14,14 +14,13 @@ use std::time::Duration;
 
 use cni_common::sys::lock::FileLock;
 use cni_common::{Code, Error, Result};
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::lease::Holder;
-use super::open::openat;
+use super::open::{open_dir, openat};
 use super::origin::{self, Origin};
 use super::probe;
 use super::stamp::Mtime;
@@ -228,9 +227,7 @@ impl Folder {
     /// The addresses that there are files of.
     pub(super) fn list(&self) -> Result<Vec<IpAddr>> {
         let list = |errno| failed("list", &self.path, errno);
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-        let opened = openat(&self.dir, ".", flags, Mode::empty()).map_err(list)?;
-        let mut dir = Dir::from_fd(opened).map_err(list)?;
+        let mut dir = open_dir(&self.dir).map_err(list)?;
         let mut addresses = Vec::new();
         for entry in dir.iter() {
             let entry = entry.map_err(list)?;

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::NixPath;
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag};
 use nix::sys::stat::Mode;
@@ -17,6 +18,18 @@ pub(super) fn openat<P: ?Sized + NixPath>(
 ) -> Result<OwnedFd, Errno> {
     loop {
         match fcntl::openat(dir.as_fd(), path, flags | OFlag::O_CLOEXEC, mode) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// The folder itself, for its entries. The C library asks for the flags of what was opened, which is one
+/// more call that may be interrupted.
+pub(super) fn open_dir(dir: impl AsFd) -> Result<Dir, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    loop {
+        match openat(dir.as_fd(), ".", flags, Mode::empty()).and_then(Dir::from_fd) {
             Err(Errno::EINTR) => {}
             other => return other,
         }
