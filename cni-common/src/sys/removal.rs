@@ -1,4 +1,4 @@
-//! Removals that are over when the kernel says so (docs/decisions/0025).
+//! Removals that are over when the kernel says so (docs/decisions/0027).
 //!
 //! A removed link is announced long before its sender gets an answer: neither end can be seen or named
 //! any more, and what follows is the kernel's wait until nobody can be using the memory. Closing a
