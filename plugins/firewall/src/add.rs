@@ -31,6 +31,9 @@ fn make(subject: &Subject, config: &Config) -> Result<()> {
         Error::join(failures).map_or(Ok(()), Err)?;
     }
     let protocols = subject.protocols();
+    if config.backend == Backend::Automatic {
+        foreign::require_no_firewalld(&mut nft)?;
+    }
     foreign::require_none(&mut nft, &protocols, Code::Conflict)?;
     match config.backend {
         Backend::Nftables => by_nftables(&mut nft, subject, config),

@@ -25,6 +25,24 @@ pub fn require_no_old_table(protocols: &[Protocol]) -> Result<()> {
     }
 }
 
+/// Fails where firewalld runs, whose own backend would be the one to choose: what its zones drop is
+/// dropped.
+pub fn require_no_firewalld(nft: &mut Nft) -> Result<()> {
+    let tables = nft.list_tables()?;
+    match tables.iter().find(|table| table.name == "firewalld") {
+        None => Ok(()),
+        Some(table) => {
+            let message = format!(
+                "table {table}: firewalld runs here and drops what is forwarded, and backend \
+                 \"firewalld\" is not supported yet"
+            );
+            let details = "with \"backend\": \"nftables\" or \"iptables\" the zones of firewalld \
+                           have to let the containers' addresses through";
+            Err(Error::new(Code::UnsupportedField, message).with_details(details))
+        }
+    }
+}
+
 /// Fails (with this code) where a chain is sure to drop what containers of the protocols send.
 pub fn require_none(nft: &mut Nft, protocols: &[Protocol], code: Code) -> Result<()> {
     let chains = nft.list_chains()?;
@@ -41,13 +59,6 @@ fn require_open(nft: &mut Nft, chain: &FoundChain, code: Code) -> Result<()> {
         return Ok(());
     }
     let place = format!("table {}, chain {}", chain.table, chain.name);
-    if chain.table.name == "firewalld" {
-        let message = format!(
-            "{place}: firewalld drops what is forwarded, and backend \"firewalld\" is not \
-             supported yet"
-        );
-        return Err(Error::new(Code::UnsupportedField, message));
-    }
     if rules.iter().any(may_let_pass) {
         // Its rules may be the administrator's for these containers.
         log::debug(|| format!("{place} drops what its own rules do not accept"));

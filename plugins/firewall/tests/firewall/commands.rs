@@ -85,12 +85,17 @@ fn a_second_add_replaces_the_address() {
 fn an_address_that_another_container_has_now_stays_with_that_one() {
     let world = World::new();
     world.drop_by_policy();
-    let container = world.open(At(5, 0), &json!({}));
-    // The new one came before the old one's DEL.
-    let config = config(At(5, 0), &json!({}));
-    world.call_with("ADD", At(9, 0), config.clone()).expect_success();
-    world.call_with("DEL", At(5, 0), config).expect_silent_success();
-    assert!(passes(&container, &world.outside, OUTSIDE[0]), "{}", world.ruleset());
+    let container = world.container(At(5, 0));
+    for backend in ["nftables", "iptables"] {
+        // The new one came before the old one's DEL.
+        let config = config(At(5, 0), &json!({ "backend": backend }));
+        world.call_with("ADD", At(5, 0), config.clone()).expect_success();
+        world.call_with("ADD", At(9, 0), config.clone()).expect_success();
+        world.call_with("DEL", At(5, 0), config.clone()).expect_silent_success();
+        assert!(passes(&container, &world.outside, OUTSIDE[0]), "{}", world.ruleset());
+        world.call_with("DEL", At(9, 0), config).expect_silent_success();
+        assert!(is_dropped(&container, &world.outside, OUTSIDE[0]), "{backend}");
+    }
 }
 
 #[test]

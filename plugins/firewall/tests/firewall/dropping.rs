@@ -150,3 +150,32 @@ fn without_any_iptables_program_it_is_the_same() {
     answer.expect_success();
     assert!(passes(&container, &world.outside, OUTSIDE[0]));
 }
+
+/// Its table as far as it matters.
+#[test]
+fn where_firewalld_runs_only_a_backend_that_is_named_is_tried() {
+    let world = World::new();
+    run(&world.host, "nft add table inet firewalld");
+    run(
+        &world.host,
+        "nft add chain inet firewalld filter_FORWARD { type filter hook forward priority 10 ; }",
+    );
+    run(&world.host, "nft add chain inet firewalld filter_FORWARD_ZONES");
+    run(&world.host, "nft add rule inet firewalld filter_FORWARD jump filter_FORWARD_ZONES");
+    run(
+        &world.host,
+        "nft add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited",
+    );
+    let before = world.ruleset();
+    let container = world.container(At(5, 0));
+    let message = world.call("ADD", At(5, 0), &json!({})).expect_error(2);
+    assert!(message.contains("table inet firewalld: firewalld runs here"), "{message}");
+    assert_eq!(world.ruleset(), before);
+    // Nomad names it; the trusted zone may have the containers' subnet.
+    run(&world.host, "nft add rule inet firewalld filter_FORWARD_ZONES iifname cni0 accept");
+    run(&world.host, "nft add rule inet firewalld filter_FORWARD_ZONES oifname cni0 accept");
+    for backend in ["nftables", "iptables"] {
+        world.add(At(5, 0), &json!({ "backend": backend }));
+        assert!(passes(&container, &world.outside, OUTSIDE[0]), "{backend}");
+    }
+}
