@@ -39,8 +39,10 @@ fn a_thousand_ports_of_another_cost_what_one_does() {
     let (few_rules, few) = (rules(), fastest(&pod));
     many.map(&thousand());
     assert_eq!(rules(), few_rules);
-    let crowd = fastest(&pod);
-    assert!(crowd < few * 2, "{crowd} µs beside a thousand ports, {few} µs beside one");
+    // Whatever else the machine does may make some rounds slow, and never all of them fast.
+    let rounds: Vec<_> =
+        (0..5).map(|_| fastest(&pod)).take_while(|crowd| *crowd >= few * 2).collect();
+    assert!(rounds.len() < 5, "{rounds:?} µs beside a thousand ports, {few} µs beside one");
 }
 
 /// The fastest ADD with its DEL, in microseconds.
