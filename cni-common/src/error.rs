@@ -108,12 +108,12 @@ impl Error {
         self
     }
 
-    /// Several errors as one: the first leads, the others follow in the details. `None` for none.
-    pub fn join(errors: Vec<Self>) -> Option<Self> {
+    /// Several errors as one: the first leads, the others follow in the details. `Ok` if there are none.
+    pub fn join(errors: impl IntoIterator<Item = Self>) -> Result<()> {
         let mut errors = errors.into_iter();
-        let first = errors.next()?;
+        let Some(first) = errors.next() else { return Ok(()) };
         let others = errors.filter(|next| !first.is_same_refusal(next)).collect::<Vec<_>>();
-        Some(others.into_iter().fold(first, |all, next| all.with_details(next.to_string())))
+        Err(others.into_iter().fold(first, |all, next| all.with_details(next.to_string())))
     }
 
     /// The same error with what taking back the work so far met, if it met anything.

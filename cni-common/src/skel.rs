@@ -16,7 +16,9 @@ use crate::log;
 use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, Version, reply};
 use crate::sys::netns::OwnNetns;
 use crate::sys::removal;
+use crate::sys::{Netlink, Netns};
 use crate::types::Attachment;
+use crate::undo::retry_once;
 
 pub(crate) use environment::ATTACHER;
 use environment::Command;
@@ -94,8 +96,24 @@ impl AttachmentRequest<'_> {
         self.request.config.prev_result().ok().flatten()
     }
 
+    /// The container's namespace and a socket inside it, for ADD and CHECK (code 8).
+    pub fn open_netns(&self) -> Result<(Netns, Netlink)> {
+        let path = self.netns.as_deref().ok_or_else(|| {
+            Error::new(Code::InvalidEnvironment, "required env variables [CNI_NETNS] missing")
+        })?;
+        Netns::open(path, self.own_netns())
+    }
+
+    /// The container's namespace for a DEL, if there still is one; code 8 only for the plugin's own.
+    pub fn open_netns_if_present(&self) -> Result<Option<Netns>> {
+        match &self.netns {
+            Some(path) => Netns::open_if_present(path, self.own_netns()),
+            None => Ok(None),
+        }
+    }
+
     /// Whether `CNI_NETNS` may be the plugin's own namespace.
-    pub fn own_netns(&self) -> OwnNetns {
+    fn own_netns(&self) -> OwnNetns {
         match self.request.environment.netns_override {
             true => OwnNetns::Allowed,
             false => OwnNetns::Refused,
@@ -151,7 +169,7 @@ pub fn main(plugin: &dyn Plugin) -> ExitCode {
             let text = reply::print_error(&error, asked);
             // Once more if the first write met some passing trouble. A caller that closed stdout
             // gets the exit status, which is all that is left to give.
-            stdio::print(&text).or_else(|_first| stdio::print(&text)).ok();
+            retry_once(|| stdio::print(&text)).ok();
             ExitCode::FAILURE
         }
     }

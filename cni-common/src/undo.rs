@@ -2,6 +2,12 @@
 
 use crate::error::{Error, Result};
 
+/// Does `step`, and once more if it fails: what was in its way may have passed. For what must not be
+/// left undone, as nobody comes after it who would do it.
+pub fn retry_once<T>(mut step: impl FnMut() -> Result<T>) -> Result<T> {
+    step().or_else(|_first| step())
+}
+
 /// Steps to be undone, the last one first. A step is noted after it succeeded, never before:
 /// undoing what was refused would undo somebody else's work.
 #[derive(Clone, Debug, PartialEq, Eq)]

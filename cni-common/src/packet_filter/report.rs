@@ -2,7 +2,7 @@
 
 use crate::nft::{BaseChain, Element, Rule, Set, Table};
 use crate::sys::nft::Nft;
-use crate::{Code, Error, Result};
+use crate::{Code, Context, Error, Result};
 
 /// The faults found so far.
 #[derive(Debug, Default)]
@@ -98,9 +98,6 @@ impl Report {
     /// The error that names all faults, if there were any.
     pub fn into_result(self, what: &str) -> Result<()> {
         let errors = self.0.into_iter().map(|fault| Error::new(Code::CheckFailed, fault));
-        match Error::join(errors.collect()) {
-            None => Ok(()),
-            Some(error) => Err(error.context(what)),
-        }
+        Error::join(errors).with_context(|| what)
     }
 }

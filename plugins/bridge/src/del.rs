@@ -6,24 +6,20 @@ use cni_common::names;
 use cni_common::skel::AttachmentRequest;
 use cni_common::sys::{Netlink, Netns};
 
-use crate::add::own_netns;
 use crate::rules::{Expected, Known, Rules};
 use crate::{ipam, lock, resolv_conf};
 
 /// Takes the attachment away: the interface first, then its traces, and only then the address.
 pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     let mut failures = Vec::new();
-    let netns = match &request.netns {
-        None => None,
-        Some(path) => match Netns::open_if_present(path, own_netns(request)) {
-            // The plugin's own: refused before any effect.
-            Err(error) if error.is(Code::InvalidNetns) => return Err(error),
-            Err(error) => {
-                failures.push(error);
-                None
-            }
-            Ok(netns) => netns,
-        },
+    let netns = match request.open_netns_if_present() {
+        // The plugin's own: refused before any effect.
+        Err(error) if error.is(Code::InvalidNetns) => return Err(error),
+        Err(error) => {
+            failures.push(error);
+            None
+        }
+        Ok(netns) => netns,
     };
     // Held until all is removed. An ADD that still runs would go on making what this removes.
     let _lock = lock::attachment(&request.attachment)?;
@@ -31,12 +27,12 @@ pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     failures.extend(remove_resolv_conf(request).err());
     let expected = Expected::by_keys(&request.request);
     let known = Known::by_prev_result(request);
-    failures.extend(Rules::of(&request.attachment).remove(expected, &known));
+    failures.extend(Rules::of(&request.attachment).remove(expected, &known).err());
     // With the interface or its rules still there the address is in use: it stays held until a DEL succeeds.
     if failures.is_empty() {
         failures.extend(ipam::run(&request.request, "DEL").err());
     }
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }
 
 /// Removes the pair by the name of its host end, which needs no namespace; a pair that somebody

@@ -26,11 +26,11 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
             failures.extend(remove_dead_resolv_confs(network).err());
         }
     }
-    failures.extend(rules::gc(request, valid));
+    failures.extend(rules::gc(request, valid).err());
     if failures.is_empty() {
         failures.extend(ipam::run(request, "GC").err());
     }
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }
 
 fn remove_stale_links(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
@@ -71,7 +71,7 @@ fn remove_unfinished_links(network: &NetworkName) -> Result<()> {
             failures.extend(host.remove_link(&link.name).err());
         }
     }
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }
 
 fn remove_dead_resolv_confs(network: &NetworkName) -> Result<()> {

@@ -61,7 +61,7 @@ impl Rules {
 
     /// Takes all of it away, whatever the configuration said when it was made. Where it says now
     /// that there is nothing, a failure to look is none.
-    pub fn remove(&self, expected: Expected, known: &Known) -> Vec<Error> {
+    pub fn remove(&self, expected: Expected, known: &Known) -> Result<()> {
         let masquerade = masquerade::remove(&self.subject(), &known.addresses);
         let guard = spoofcheck::remove(&self.subject(), known.mac);
         reported([(masquerade, expected.masquerade), (guard, expected.guard)])
@@ -114,7 +114,7 @@ impl Known {
 }
 
 /// Takes away what attachments of the network left that live no more.
-pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Vec<Error> {
+pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
     let expected = Expected::by_keys(request);
     let network = &request.config.name;
     let is_dead = |attachment: &Attachment| is_dead(&names::host_interface(attachment));
@@ -128,7 +128,7 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Vec<Er
     ])
 }
 
-fn reported(outcomes: [(Result<()>, bool); 2]) -> Vec<Error> {
+fn reported(outcomes: [(Result<()>, bool); 2]) -> Result<()> {
     let mut failures = Vec::new();
     for (outcome, is_expected) in outcomes {
         match outcome {
@@ -137,7 +137,7 @@ fn reported(outcomes: [(Result<()>, bool); 2]) -> Vec<Error> {
             Ok(()) => {}
         }
     }
-    failures
+    Error::join(failures)
 }
 
 fn addresses(result: &CniResult) -> Vec<IpNetwork> {

@@ -4,12 +4,11 @@
 //! own ones on the same namespace: so it is changed in nothing but being up, and neither the value of
 //! `CNI_IFNAME`, nor `CNI_ARGS`, nor `CNI_PATH` is looked at.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use cni_common::skel::{self, Added, AttachmentRequest, Plugin, Request};
 use cni_common::spec::{CniResult, Interface, Ip, ValidAttachments};
-use cni_common::sys::{Netlink, Netns};
+use cni_common::sys::Netlink;
 use cni_common::types::net::Link;
 use cni_common::{Code, Context, Error, Result};
 
@@ -30,13 +29,12 @@ impl Plugin for Loopback {
 
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         let previous = request.request.config.prev_result()?;
-        let netns = open_netns(request)?;
-        let mut netlink = netns.netlink;
+        let (netns, mut netlink) = request.open_netns()?;
         let lo = find_lo(&mut netlink)?;
         // Also when it is up: a caller that is just setting it up has its addresses only when the
         // kernel is through with that, and this waits for it.
         set_up(&mut netlink, &lo)?;
-        match result_of(&mut netlink, &lo, &netns.path) {
+        match result_of(&mut netlink, &lo, &netns.path().to_string_lossy()) {
             // A plugin before this one said what the attachment is: that stands.
             Ok(own) => Ok(Added::new(previous.unwrap_or(own), move || restore(&mut netlink, &lo))),
             Err(error) => Err(error.with_undo_failures(restore(&mut netlink, &lo))),
@@ -45,15 +43,14 @@ impl Plugin for Loopback {
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {
         // No namespace, no lo: what DEL is to bring about is so already.
-        let Some(path) = &request.netns else { return Ok(()) };
-        let Some(netns) = Netns::open_if_present(path, request.own_netns())? else { return Ok(()) };
+        let Some(netns) = request.open_netns_if_present()? else { return Ok(()) };
         let Some(mut netlink) = netns.netlink_if_netns()? else { return Ok(()) };
         let lo = find_lo(&mut netlink)?;
         set_down(&mut netlink, &lo)
     }
 
     fn check(&self, request: &AttachmentRequest<'_>) -> Result<()> {
-        let lo = find_lo(&mut open_netns(request)?.netlink)?;
+        let lo = find_lo(&mut request.open_netns()?.1)?;
         match lo.is_up {
             true => Ok(()),
             false => Err(Error::new(Code::CheckFailed, "loopback interface is down")),
@@ -69,19 +66,6 @@ impl Plugin for Loopback {
         // Every kernel with namespaces gives each of them its lo.
         Ok(())
     }
-}
-
-/// The container's namespace: its path as the caller wrote it, and a socket inside.
-struct Inside {
-    path: String,
-    netlink: Netlink,
-}
-
-fn open_netns(request: &AttachmentRequest<'_>) -> Result<Inside> {
-    // Absent only on DEL, which does not ask; an empty path names nothing.
-    let path = request.netns.as_deref().unwrap_or(Path::new(""));
-    let (_netns, netlink) = Netns::open(path, request.own_netns())?;
-    Ok(Inside { path: path.to_string_lossy().into_owned(), netlink })
 }
 
 fn find_lo(netlink: &mut Netlink) -> Result<Link> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::{CniResult, Version};
-use cni_common::sys::{Netns, file};
+use cni_common::sys::file;
 use cni_common::types::{IfName, LinkAttributes};
 use cni_common::{Context, Result};
 
@@ -25,8 +25,7 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     if config.is_empty() {
         return Ok(Added::new(result, Vec::new));
     }
-    let path = request.netns.as_deref().unwrap_or(Path::new(""));
-    let (netns, netlink) = Netns::open(path, request.own_netns())?;
+    let (netns, netlink) = request.open_netns()?;
     let kept = Kept::of(&config.data_dir, &request.attachment);
     let mut changes = Changes::new(netns, netlink, kept.clone());
     if let Err(error) = tune(&config, ifname, &kept, &mut changes) {

@@ -91,9 +91,7 @@ impl Made for Changes {
                 netns.run(|| Folder::open().and_then(|folder| folder.write(&path, &value)))?
             }
             Step::Kept { before } => kept.restore(before.as_ref(), netns.path()),
-            Step::Attributes { index, before } => {
-                Error::join(restore(netlink, index, &before)).map_or(Ok(()), Err)
-            }
+            Step::Attributes { index, before } => Error::join(restore(netlink, index, &before)),
         })
     }
 }

@@ -1,9 +1,6 @@
 //! CHECK: what is configured is so. What is not configured is nobody's promise.
 
-use std::path::Path;
-
 use cni_common::skel::AttachmentRequest;
-use cni_common::sys::Netns;
 use cni_common::sys::sysctl::Folder;
 use cni_common::types::{IfName, LinkAttributes};
 use cni_common::{Code, Error, Result};
@@ -20,8 +17,7 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     if config.is_empty() {
         return Ok(());
     }
-    let path = request.netns.as_deref().unwrap_or(Path::new(""));
-    let (netns, mut netlink) = Netns::open(path, request.own_netns())?;
+    let (netns, mut netlink) = request.open_netns()?;
     netns.run(|| compare_sysctls(&config.sysctls))??;
     if config.attributes.is_empty() {
         return Ok(());

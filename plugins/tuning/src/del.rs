@@ -2,7 +2,6 @@
 //! error: one would stop the DEL of all plugins behind this one.
 
 use cni_common::skel::AttachmentRequest;
-use cni_common::sys::Netns;
 use cni_common::types::LinkAttributes;
 use cni_common::{Code, Error, Result, log};
 
@@ -34,8 +33,7 @@ fn restore(request: &AttachmentRequest<'_>, values: &LinkAttributes) -> Result<(
     if values.is_empty() {
         return Ok(());
     }
-    let Some(path) = &request.netns else { return Ok(()) };
-    let Some(netns) = Netns::open_if_present(path, request.own_netns())? else { return Ok(()) };
+    let Some(netns) = request.open_netns_if_present()? else { return Ok(()) };
     let Some(mut netlink) = netns.netlink_if_netns()? else { return Ok(()) };
     let Some(link) = netlink.find_link(request.attachment.ifname.as_str())? else { return Ok(()) };
     let change = values.differing_from(&link.attributes());
@@ -43,7 +41,7 @@ fn restore(request: &AttachmentRequest<'_>, values: &LinkAttributes) -> Result<(
         true => Vec::new(),
         false => apply::restore(&mut netlink, link.index, &change),
     };
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }
 
 fn report(error: &Error) {

@@ -27,5 +27,5 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
             failures.extend(kept.remove().err());
         }
     }
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }

@@ -5,7 +5,7 @@ use cni_common::sys::link::LinkKind;
 use cni_common::sys::{Netlink, sysctl};
 use cni_common::types::Mac;
 use cni_common::types::net::{DuplicateDetection, Link};
-use cni_common::undo::Journal;
+use cni_common::undo::{Journal, retry_once};
 use cni_common::{log, names};
 
 use super::Machine;
@@ -24,10 +24,15 @@ impl Machine {
             }
             other => {
                 log::debug(|| format!("undo {other:?}"));
-                self.undo(other.clone()).or_else(|_first| {
-                    // Once more, on a socket that has seen no trouble.
-                    self.host = Netlink::open()?;
-                    self.undo(other)
+                retry_once(|| {
+                    let undone = self.undo(other.clone());
+                    // The next try is on a socket that has seen no trouble.
+                    if undone.is_err()
+                        && let Ok(fresh) = Netlink::open()
+                    {
+                        self.host = fresh;
+                    }
+                    undone
                 })
             }
         })

@@ -173,8 +173,7 @@ fn list(addresses: &[IpNetwork]) -> String {
 }
 
 fn all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
-    let errors = results.into_iter().filter_map(Result::err).collect();
-    Error::join(errors).map_or(Ok(()), Err)
+    Error::join(results.into_iter().filter_map(Result::err))
 }
 
 #[cfg(test)]

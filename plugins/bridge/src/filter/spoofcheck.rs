@@ -31,8 +31,7 @@ pub fn remove(subject: &Subject<'_>, mac: Option<Mac>) -> Result<()> {
         .and_then(|all| element::remove(&mut nft, &all, &[unit()], own))
         .with_context(|| format!("unguard port {} of {}", subject.port, subject.attachment));
     let theirs = reference::remove_spoofcheck(&mut nft, subject.attachment);
-    let errors = [ours, theirs].into_iter().filter_map(Result::err).collect();
-    Error::join(errors).map_or(Ok(()), Err)
+    Error::join([ours, theirs].into_iter().filter_map(Result::err))
 }
 
 /// Says what is missing or altered of what ADD made: this suite's or the reference plugin's.

@@ -27,7 +27,7 @@ fn release(
     let (container, ifname) = (&attachment.container, &attachment.ifname);
     let held = pool.held_by(container, ifname)?.into_iter().filter(|ip| is_wanted(*ip));
     let failures = held.filter_map(|ip| pool.release(ip, container, ifname).err());
-    let failures = failures.collect();
+    let failures: Vec<Error> = failures.collect();
     pool.save();
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }

@@ -24,7 +24,7 @@ pub fn gc(location: &Location, valid: Option<&ValidAttachments<'_>>) -> Result<(
     let stale: Vec<IpAddr> = stale.iter().map(|lease| lease.ip).collect();
     let failures = pool.reclaim(&stale)?;
     pool.save();
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }
 
 /// Whether it is proved that nobody holds the address. No ADD can make a lease meanwhile: the pool's

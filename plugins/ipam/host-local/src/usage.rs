@@ -54,10 +54,8 @@ impl Usage {
         let stale: Vec<&Lease> = of_set.filter(|lease| Self::is_reclaimable(pool, lease)).collect();
         stale.iter().for_each(|lease| log_reclaim(lease));
         let addresses: Vec<IpAddr> = stale.iter().map(|lease| lease.ip).collect();
-        match Error::join(pool.reclaim(&addresses)?) {
-            Some(error) => Err(error),
-            None => Ok(addresses.len()),
-        }
+        Error::join(pool.reclaim(&addresses)?)?;
+        Ok(addresses.len())
     }
 
     /// Frees one address if it is proved to be nobody's any more.
@@ -68,10 +66,8 @@ impl Usage {
             return Ok(false);
         }
         log_reclaim(&lease);
-        match Error::join(pool.reclaim(&[ip])?) {
-            Some(error) => Err(error),
-            None => Ok(true),
-        }
+        Error::join(pool.reclaim(&[ip])?)?;
+        Ok(true)
     }
 
     /// Whether it is proved that nobody holds the address of `lease`.

@@ -71,7 +71,7 @@ pub(super) fn remove(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) 
         errors.extend(iptables::remove_in_legacy(jump, is_known).err());
     }
     let doing = || format!("take away the iptables rules of {attachment}");
-    Error::join(errors).map_or(Ok(()), Err).with_context(doing)
+    Error::join(errors).with_context(doing)
 }
 
 /// Removes the rules of the network's containers that live no more.
@@ -101,7 +101,7 @@ pub(super) fn sweep(
         errors.extend(iptables::change_legacy((protocol, TABLE), next).err());
     }
     let doing = || format!("sweep the iptables rules of network {network}");
-    Error::join(errors).map_or(Ok(()), Err).with_context(doing)
+    Error::join(errors).with_context(doing)
 }
 
 fn jump_to(chain: &str) -> Jump<'_> {
