@@ -22,7 +22,7 @@ use crate::sys::executable::{BuildId, has_build_id};
 use crate::sys::process::{Limits, Supervised, Trouble, memory_file};
 
 /// How much of what a delegate printed is shown when it makes no sense.
-const SHOWN: usize = 200;
+const MAX_SHOWN: usize = 200;
 
 /// A delegate may take twice what `host-local` may wait for its pool's lock, which is far enough
 /// below the kubelet's four minutes that an ADD's two calls and its undoing fit in. It may print
@@ -235,5 +235,5 @@ fn shown(stdout: &[u8]) -> String {
         return "stdout is empty".to_owned();
     }
     let text = String::from_utf8_lossy(stdout);
-    format!("stdout begins {:?}", text.chars().take(SHOWN).collect::<String>())
+    format!("stdout begins {:?}", text.chars().take(MAX_SHOWN).collect::<String>())
 }

@@ -68,7 +68,11 @@ impl Error {
     }
 
     /// The error of a delegate, whose code is handed on as it came.
-    pub fn from_delegate(code: u32, message: impl Into<String>, details: Option<String>) -> Self {
+    pub(crate) fn from_delegate(
+        code: u32,
+        message: impl Into<String>,
+        details: Option<String>,
+    ) -> Self {
         Self { code, message: message.into(), details, errno: None }
     }
 
@@ -135,7 +139,7 @@ impl Error {
     }
 
     /// Whether the kernel refused to change the network because the process may not.
-    pub fn is_without_capability(&self) -> bool {
+    pub(crate) fn is_without_capability(&self) -> bool {
         self.is(Code::Kernel) && self.errno == Some(Errno::EPERM)
     }
 

@@ -7,7 +7,7 @@ use crate::{Code, Error, Result};
 const DIGITS: usize = 11;
 /// What an alias holds at most: `IFALIASZ` is 256, but a kernel counts the NUL that the message ends
 /// with among the 255 it takes (seen in 6.18), and says ERANGE.
-const LONGEST_ALIAS: usize = 254;
+const MAX_ALIAS: usize = 254;
 /// What stands behind the alias of a pair whose ADD has not come to its end.
 const UNFINISHED: &str = " (being attached)";
 
@@ -48,12 +48,12 @@ pub fn alias(attachment: &Attachment, pod: Option<&str>) -> String {
         Some(pod) => format!("{attachment} pod {pod}"),
         None => attachment.to_string(),
     };
-    cut(text, LONGEST_ALIAS)
+    cut(text, MAX_ALIAS)
 }
 
 /// The alias while the ADD still runs. One that finds it knows that another was killed.
 pub fn unfinished_alias(attachment: &Attachment) -> String {
-    let text = cut(attachment.to_string(), LONGEST_ALIAS - UNFINISHED.len());
+    let text = cut(attachment.to_string(), MAX_ALIAS - UNFINISHED.len());
     format!("{text}{UNFINISHED}")
 }
 
@@ -81,7 +81,7 @@ fn is_derived(name: &str) -> bool {
 
 /// Whether a link is the host interface of some attachment of this network.
 pub fn is_host_interface_of(network: &str, name: &str, alias: &str) -> bool {
-    let prefix = cut(format!("{network}/"), LONGEST_ALIAS - UNFINISHED.len());
+    let prefix = cut(format!("{network}/"), MAX_ALIAS - UNFINISHED.len());
     is_host_interface(name, alias) && alias.starts_with(&prefix)
 }
 

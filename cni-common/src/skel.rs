@@ -48,7 +48,7 @@ pub trait Plugin: Sync {
     /// Compares the attachment with what ADD had made of it.
     fn check(&self, request: &AttachmentRequest<'_>) -> Result<()>;
 
-    /// Takes away what belongs to the network and to none of `valid`. Without a list, which some
+    /// Removes what belongs to the network and to none of `valid`. Without a list, which some
     /// callers send, nothing is said about anybody: only what is proved to be dead goes.
     fn gc(&self, request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()>;
 

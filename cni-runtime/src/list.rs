@@ -147,7 +147,7 @@ impl NetworkList {
 
     /// The same for an attachment, besides with what the plugin before answered (`prevResult`), and
     /// with the arguments of the capabilities that the plugin asks for (`runtimeConfig`).
-    pub fn config_of_attachment(
+    pub(crate) fn config_of_attachment(
         &self,
         plugin: &Plugin,
         attachment: &Attachment,

@@ -30,5 +30,6 @@ pub use ruleset::{
 pub use statement::{
     Comparison, ConnectionState, ConnectionStatus, Field, IpVersion, Presence, Rule, Statement,
 };
-pub use userdata::LONGEST_COMMENT;
+#[cfg(test)]
+pub(crate) use userdata::MAX_COMMENT;
 pub use value::{KeyType, Value, Verdict};

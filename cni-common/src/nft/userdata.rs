@@ -4,7 +4,7 @@
 //! 128 bytes, so a saved rule set with a longer one could not be restored.
 
 /// The longest comment `nft` reads back.
-pub const LONGEST_COMMENT: usize = 128;
+pub(crate) const MAX_COMMENT: usize = 128;
 
 /// The type of a comment on tables, chains, rules and elements (all 0 in `nft`).
 const COMMENT: u8 = 0;
@@ -60,7 +60,7 @@ pub(super) fn read_comment(mut data: &[u8]) -> String {
 }
 
 fn terminated(text: &str) -> Vec<u8> {
-    let mut end = text.len().min(LONGEST_COMMENT);
+    let mut end = text.len().min(MAX_COMMENT);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

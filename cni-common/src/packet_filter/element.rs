@@ -8,7 +8,7 @@ use super::table::{self, Unit};
 
 /// How many are deleted in one transaction. Each is looked for first, and any change that comes in
 /// between makes the kernel refuse the transaction: with few, that is seldom.
-const AT_ONCE: usize = 32;
+const MAX_AT_ONCE: usize = 32;
 
 /// Where an element is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl ElementKey {
     }
 
     /// The operation that deletes it.
-    pub fn deletion(&self) -> Operation {
+    pub(crate) fn deletion(&self) -> Operation {
         Operation::DeleteElement(self.table, self.set.name.clone(), self.key.clone())
     }
 }
@@ -70,8 +70,8 @@ pub fn remove(
     units: &[Unit],
     wanted: impl Fn(&Element) -> bool,
 ) -> Result<()> {
-    let (early, last) = keys.split_at(keys.len().saturating_sub(1) / AT_ONCE * AT_ONCE);
-    for some in early.chunks(AT_ONCE) {
+    let (early, last) = keys.split_at(keys.len().saturating_sub(1) / MAX_AT_ONCE * MAX_AT_ONCE);
+    for some in early.chunks(MAX_AT_ONCE) {
         nft.change(|nft| deletions(nft, some, &wanted))?;
     }
     let mut touched = Vec::new();

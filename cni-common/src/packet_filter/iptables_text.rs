@@ -9,23 +9,23 @@ use std::fmt::Write;
 use crate::types::hash;
 
 /// The longest name of a chain that iptables takes.
-const LONGEST_CHAIN: usize = 28;
+const MAX_CHAIN: usize = 28;
 /// What iptables' comment match holds, less its NUL.
-const LONGEST_COMMENT: usize = 255;
+const MAX_COMMENT: usize = 255;
 
 /// The name of a container's chain: a prefix and a hash of network and container. It knows no
 /// interface: two interfaces of one container in one network share the chain.
 pub fn chain(prefix: &str, network: &str, container: &str) -> String {
-    let length = LONGEST_CHAIN.saturating_sub(prefix.len());
+    let length = MAX_CHAIN.saturating_sub(prefix.len());
     format!("{prefix}{}", hash::sha512(&format!("{network}{container}"), length))
 }
 
 /// The comment of a container's rules; some plugins put a word in front.
 pub fn comment(prefix: &str, network: &str, container: &str) -> String {
     let mut text = format!("{prefix}name: \"{network}\" id: \"{container}\"");
-    if text.len() > LONGEST_COMMENT {
+    if text.len() > MAX_COMMENT {
         // Names and IDs are ASCII.
-        text.truncate(LONGEST_COMMENT - 3);
+        text.truncate(MAX_COMMENT - 3);
         text.push_str("...");
     }
     text
@@ -84,7 +84,7 @@ pub fn removal(
 }
 
 /// Whether the table has the chain.
-pub fn has_chain(save: &str, chain: &str) -> bool {
+pub(crate) fn has_chain(save: &str, chain: &str) -> bool {
     let declared = format!(":{chain} ");
     save.lines().any(|line| line.starts_with(&declared))
 }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_comment_fits_the_match_and_is_read_back() {
-        assert_eq!(comment("", "n", &"c".repeat(300)).len(), LONGEST_COMMENT);
+        assert_eq!(comment("", "n", &"c".repeat(300)).len(), MAX_COMMENT);
         assert_eq!(parse_comment("", &comment("", "n", "c")), Some(("n", "c")));
         assert_eq!(parse_comment("dnat ", &comment("dnat ", "n", "c")), Some(("n", "c")));
         assert_eq!(parse_comment("dnat ", &comment("", "n", "c")), None);

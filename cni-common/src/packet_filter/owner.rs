@@ -130,7 +130,7 @@ mod tests {
     fn the_longest_is_what_nft_reads_back_and_still_tells_two_apart() {
         let long = |end| attachment(&"n".repeat(300), &format!("{}{end}", "c".repeat(300)));
         let (one, other) = (comment(&long('1')), comment(&long('2')));
-        assert_eq!(one.len(), crate::nft::LONGEST_COMMENT);
+        assert_eq!(one.len(), crate::nft::MAX_COMMENT);
         assert_ne!(one, other);
         assert!(one.starts_with(&prefix(&long('1').network)));
     }

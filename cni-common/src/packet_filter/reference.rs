@@ -1,5 +1,5 @@
 //! What the reference plugin put into nf_tables for an attachment that it made: found by the names
-//! and comments it gave, taken away by our DEL and GC. Its iptables rules are ours too, by name.
+//! and comments it gave, removed by our DEL and GC. Its iptables rules are ours too, by name.
 //!
 //! Looking costs one query each when there is nothing. A look that fails is logged and nothing more:
 //! whoever never had a container of the reference must not have a DEL fail for it.
@@ -18,19 +18,19 @@ const MASQUERADE_CHAIN: &str = "masq_checks";
 const SPOOFCHECK: Table = Table { family: Family::Bridge, name: "nat" };
 const SPOOFCHECK_CHAIN: &str = "PREROUTING";
 /// The longest name of a chain: `NFT_NAME_MAXLEN` of linux/netfilter/nf_tables.h, less its NUL.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 /// Digits of the hashes in its comments.
 const DIGITS: usize = 16;
 
-/// Takes away its masquerading of the attachment.
+/// Removes its masquerading of the attachment.
 pub fn remove_masquerading(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
     let own =
         comment(&attachment.network, (attachment.container.as_str(), attachment.ifname.as_str()));
     remove_rules(nft, |rule| rule.comment.starts_with(&own))
-        .with_context(|| format!("take away the reference plugin's rules of {attachment}"))
+        .with_context(|| format!("remove the reference plugin's rules of {attachment}"))
 }
 
-/// Takes away its masquerading of the network's attachments that live no more.
+/// Removes its masquerading of the network's attachments that live no more.
 pub fn sweep_masquerading(
     nft: &mut Nft,
     network: &NetworkName,
@@ -46,13 +46,13 @@ pub fn sweep_masquerading(
         .with_context(|| format!("sweep the reference plugin's rules of network {network}"))
 }
 
-/// Takes away its MAC check of the attachment. The names hold no network, so GC can't tell whose
+/// Removes its MAC check of the attachment. The names hold no network, so GC can't tell whose
 /// another one is and leaves it.
 pub fn remove_spoofcheck(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
     let chains = spoofcheck_chains(attachment);
     let chains: Vec<String> = chains.into_iter().filter(|name| fits(name)).collect();
     nft.change_unmistakable(|nft| Ok(found(spoofcheck_removal(nft, &chains))))
-        .with_context(|| format!("take away the reference plugin's MAC check of {attachment}"))
+        .with_context(|| format!("remove the reference plugin's MAC check of {attachment}"))
 }
 
 /// The chain of the port, and the one that it jumps to.
@@ -64,7 +64,7 @@ fn spoofcheck_chains(attachment: &Attachment) -> [String; 2] {
 
 /// Whether a chain can have the name. If not it is not there, and the kernel refuses to look for it.
 fn fits(name: &str) -> bool {
-    name.len() <= LONGEST_NAME
+    name.len() <= MAX_NAME
 }
 
 fn spoofcheck_removal(nft: &mut Nft, chains: &[String]) -> Result<Vec<Operation>> {

@@ -13,25 +13,25 @@ use crate::error::{Code, Error, Result};
 use crate::spec::Version;
 
 /// More than any configuration with its `prevResult` needs.
-const MOST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 /// GC's list names every attachment of a network, some 100 bytes each, twice: 60,000 of them.
-const MOST_GC: u64 = 12 << 20;
+const MAX_BYTES_GC: u64 = 12 << 20;
 
 /// How long VERSION waits for a configuration that it need not get: a person who types the call
 /// has a terminal for its stdin, which never ends.
-const PATIENCE_MS: u16 = 500;
+const VERSION_TIMEOUT_MS: u16 = 500;
 
 /// Reads stdin to its end; code 5 if that fails, 6 if there is too much of it.
 pub(super) fn read(command: Command) -> Result<Vec<u8>> {
     if command == Command::Version {
         return Ok(read_if_any());
     }
-    let most = if command == Command::Gc { MOST_GC } else { MOST };
+    let max = if command == Command::Gc { MAX_BYTES_GC } else { MAX_BYTES };
     let mut bytes = Vec::new();
-    match std::io::stdin().lock().take(most + 1).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() as u64 > most => Err(Error::new(
+    match std::io::stdin().lock().take(max + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > max => Err(Error::new(
             Code::Decode,
-            format!("network configuration: more than {most} bytes on stdin"),
+            format!("network configuration: more than {max} bytes on stdin"),
         )),
         Ok(_) => Ok(bytes),
         Err(error) => Err(Error::new(Code::Io, format!("error reading from stdin: {error}"))),
@@ -43,9 +43,9 @@ fn read_if_any() -> Vec<u8> {
     let stdin = std::io::stdin();
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
-    while (bytes.len() as u64) < MOST {
+    while (bytes.len() as u64) < MAX_BYTES {
         let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::from(PATIENCE_MS)) {
+        match poll(&mut fds, PollTimeout::from(VERSION_TIMEOUT_MS)) {
             Err(Errno::EINTR) => continue,
             Ok(0) | Err(_) => break,
             Ok(_) => {}

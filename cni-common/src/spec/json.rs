@@ -20,9 +20,9 @@ use crate::error::{Code, Error, Result};
 use crate::types::{parse_cidr, parse_ip};
 
 /// More keys than any configuration has; what has more is not one.
-const MOST_KEYS: usize = 4096;
+const MAX_KEYS: usize = 4096;
 /// A longer value is cut in messages.
-const LONGEST_SHOWN: usize = 120;
+const MAX_SHOWN: usize = 120;
 
 /// A JSON object whose values are decoded on demand.
 #[derive(Clone, Debug)]
@@ -173,7 +173,7 @@ impl<'a> Value<'a> {
 
     fn shown(&self) -> Cow<'a, str> {
         let text = self.raw.get();
-        match text.char_indices().nth(LONGEST_SHOWN) {
+        match text.char_indices().nth(MAX_SHOWN) {
             Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
             None => Cow::Borrowed(text),
         }
@@ -264,8 +264,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     ) -> std::result::Result<Fields<'de>, A::Error> {
         let mut fields = Vec::new();
         while let Some(key) = map.next_key::<Key<'de>>()? {
-            if fields.len() == MOST_KEYS {
-                return Err(serde::de::Error::custom(format!("more than {MOST_KEYS} keys")));
+            if fields.len() == MAX_KEYS {
+                return Err(serde::de::Error::custom(format!("more than {MAX_KEYS} keys")));
             }
             fields.push((key.0, map.next_value()?));
         }

@@ -1,12 +1,12 @@
 //! The wire: what callers send and what they get, in every version of the specification. Pure.
 
-pub mod args;
-pub mod attachments;
-pub mod config;
+mod args;
+mod attachments;
+mod config;
 pub mod json;
-pub mod reply;
-pub mod result;
-pub mod version;
+pub(crate) mod reply;
+mod result;
+mod version;
 
 pub use args::CniArgs;
 pub use attachments::ValidAttachments;

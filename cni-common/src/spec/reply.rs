@@ -26,21 +26,21 @@ struct VersionJson<'a> {
 }
 
 /// A longer text is cut in its middle: callers log and show it, and the cause stands at either end.
-const LONGEST: usize = 4096;
+const MAX_LENGTH: usize = 4096;
 
 /// `text`, its middle left out when it is too long.
 fn cut(text: &str) -> Cow<'_, str> {
-    if text.len() <= LONGEST {
+    if text.len() <= MAX_LENGTH {
         return Cow::Borrowed(text);
     }
-    let (head, tail) = (text.floor_char_boundary(LONGEST / 2), text.len() - LONGEST / 2);
+    let (head, tail) = (text.floor_char_boundary(MAX_LENGTH / 2), text.len() - MAX_LENGTH / 2);
     let tail = text.ceil_char_boundary(tail);
     let (head, tail) = (text.get(..head), text.get(tail..));
     Cow::Owned(format!("{} … {}", head.unwrap_or_default(), tail.unwrap_or_default()))
 }
 
 /// The error object of `error`, for a caller that speaks `version`.
-pub fn print_error(error: &Error, version: Version) -> String {
+pub(crate) fn print_error(error: &Error, version: Version) -> String {
     pretty(&ErrorJson {
         cni_version: version.as_str(),
         code: error.code(),
@@ -50,7 +50,7 @@ pub fn print_error(error: &Error, version: Version) -> String {
 }
 
 /// The answer to VERSION: `asked` is the caller's own `cniVersion`, if it sent one.
-pub fn print_versions(asked: Option<&str>, supported: &[Version]) -> String {
+pub(crate) fn print_versions(asked: Option<&str>, supported: &[Version]) -> String {
     pretty(&VersionJson {
         cni_version: asked.unwrap_or(Version::LATEST.as_str()),
         supported_versions: supported.iter().map(|version| version.as_str()).collect(),

@@ -16,7 +16,7 @@ use crate::types::net::{Link, VlanKind, VlanRange};
 
 impl Netlink {
     /// Writes an alias on the port of this name and sets its flags, in one message.
-    pub fn mark_port(&mut self, name: &str, alias: &str, flags: PortFlags) -> Result<()> {
+    pub fn configure_port(&mut self, name: &str, alias: &str, flags: PortFlags) -> Result<()> {
         let mut infos = Vec::new();
         if flags.hairpin {
             infos.push(InfoBridgePort::HairpinMode(true));
@@ -42,7 +42,7 @@ impl Netlink {
     }
 
     /// Writes an alias on the port of this name without waiting to hear how that went.
-    pub fn mark_port_unanswered(&mut self, name: &str, alias: &str) -> Result<()> {
+    pub fn set_alias_unacknowledged(&mut self, name: &str, alias: &str) -> Result<()> {
         self.send_unacknowledged(&RouteNetlinkMessage::SetLink(aliased(name, alias).build()))
     }
 

@@ -49,7 +49,7 @@ impl ByteLock {
     }
 
     /// The same without waiting: `None` also if it is held.
-    pub fn try_acquire(path: &Path, offset: i64) -> Option<Self> {
+    pub(crate) fn try_acquire(path: &Path, offset: i64) -> Option<Self> {
         let file = open(path).ok()?;
         lock(&file, offset, Wait::No).ok()?;
         Some(Self { _file: file })

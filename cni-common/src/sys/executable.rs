@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::unistd::{AccessFlags, access};
 
 /// A GNU build ID: what linkers write into an executable to tell builds apart.
-pub type BuildId = [u8; 20];
+pub(crate) type BuildId = [u8; 20];
 
 /// Linkers put it right behind the headers; `strip` and `objcopy` leave it there.
 const HEAD: usize = 4096;
@@ -17,7 +17,7 @@ const ELF: &[u8] = b"\x7fELF";
 ///
 /// The ID is looked for as such: bytes of a hash stand nowhere else in the headers. What can't be read has
 /// none.
-pub fn has_build_id(path: &Path, id: &BuildId) -> bool {
+pub(crate) fn has_build_id(path: &Path, id: &BuildId) -> bool {
     let mut head = [0; HEAD];
     let Ok(read) = File::open(path).and_then(|mut file| file.read(&mut head)) else { return false };
     let head = head.get(..read).unwrap_or_default();

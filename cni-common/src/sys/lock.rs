@@ -26,8 +26,8 @@ pub struct FileLock {
 impl FileLock {
     /// Locks `file`, which was opened at `path` for reading and writing.
     ///
-    /// Not had within `patience` is error 11 that names the process holding it.
-    pub fn acquire(file: File, path: &Path, patience: Duration) -> Result<Self> {
+    /// Not had within `timeout` is error 11 that names the process holding it.
+    pub fn acquire(file: File, path: &Path, timeout: Duration) -> Result<Self> {
         if !anybody_waits(&file) && fs2::FileExt::try_lock_exclusive(&file).is_ok() {
             return Ok(Self { file });
         }
@@ -38,10 +38,10 @@ impl FileLock {
         std::thread::Builder::new()
             .spawn(move || give.send(wait_in_turn(file)).ok())
             .map_err(|error| Error::io("wait for lock", path, &error))?;
-        match take.recv_timeout(patience) {
+        match take.recv_timeout(timeout) {
             Ok(Ok(file)) => Ok(Self { file }),
             Ok(Err(error)) => Err(Error::io("lock", path, &error)),
-            Err(_timeout) => Err(late(path, patience, holder)),
+            Err(_timeout) => Err(late(path, timeout, holder)),
         }
     }
 
@@ -95,14 +95,14 @@ fn draw_ticket(file: &File) -> Option<i64> {
     None
 }
 
-fn late(path: &Path, patience: Duration, identity: Option<Identity>) -> Error {
+fn late(path: &Path, timeout: Duration, identity: Option<Identity>) -> Error {
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let holder = match identity.and_then(|identity| identity.holder(&locks)) {
         Some(pid) => format!("held by process {pid}{}", name_of(pid)),
         None => "its holder is not visible in /proc/locks".to_owned(),
     };
     let message =
-        format!("lock {} not had within {} s: {holder}", path.display(), patience.as_secs());
+        format!("lock {} not had within {} s: {holder}", path.display(), timeout.as_secs());
     Error::new(Code::TryAgainLater, message)
 }
 

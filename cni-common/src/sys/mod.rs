@@ -16,12 +16,12 @@
 //! - [`removal`] - leaving what the kernel still does after a removal to a child process
 //! - [`sysctl`] - `/proc/sys/net`
 
-pub mod address;
+mod address;
 pub mod attacher;
-pub mod bridge_port;
+mod bridge_port;
 pub mod byte_lock;
 pub mod conntrack;
-pub mod executable;
+pub(crate) mod executable;
 pub mod file;
 pub mod iptables;
 pub mod link;
@@ -33,8 +33,8 @@ pub mod nft;
 pub mod pair;
 pub(crate) mod process;
 pub mod removal;
-pub mod route;
-pub mod socket;
+mod route;
+mod socket;
 pub mod sysctl;
 
 pub use netlink::Netlink;

@@ -17,7 +17,7 @@ use crate::error::{Code, Context, Error, Result};
 /// The calling thread's own namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
 /// How often a thread tries to return to its own namespace.
-const TRIES: usize = 100;
+const MAX_RETRIES: usize = 100;
 
 /// An open network namespace: `/run/netns/NAME`, `/proc/PID/ns/net`, or a bind mount anywhere.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ struct Away {
 impl Drop for Away {
     fn drop(&mut self) {
         // It was in there a moment ago, so that only want of memory can keep it from returning.
-        for _ in 0..TRIES {
+        for _ in 0..MAX_RETRIES {
             if setns(&self.home, CloneFlags::CLONE_NEWNET).is_ok() {
                 return;
             }

@@ -1,4 +1,4 @@
-//! What one ADD makes and one DEL takes away.
+//! What one ADD makes and one DEL removes.
 
 use std::fmt;
 

@@ -13,13 +13,13 @@ pub struct IfName(String);
 checked_string!(IfName);
 
 /// `IFNAMSIZ` without the closing NUL.
-const LONGEST: usize = 15;
+const MAX_LENGTH: usize = 15;
 
 impl IfName {
     fn fault(text: &str) -> Option<&'static str> {
         if text.is_empty() {
             Some("interface name is empty")
-        } else if text.len() > LONGEST {
+        } else if text.len() > MAX_LENGTH {
             Some("interface name is too long (15 bytes at most)")
         } else if text == "." || text == ".." {
             Some("interface name is . or ..")

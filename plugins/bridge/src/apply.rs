@@ -21,7 +21,7 @@ use crate::operation::{Operation, Place, SharedUndo, Undo, VlanAction};
 use crate::resolv_conf;
 
 /// Both namespaces of an attachment, and what has been done to them.
-pub struct Machine {
+pub(crate) struct Machine {
     /// The plugin's own namespace.
     pub host: Netlink,
     /// A socket inside the container's.
@@ -41,7 +41,7 @@ pub struct Machine {
 
 impl Machine {
     /// Nothing done yet. `bridge` is the bridge's name.
-    pub fn new(host: Netlink, (netns, container): (Netns, Netlink), bridge: &str) -> Self {
+    pub(crate) fn new(host: Netlink, (netns, container): (Netns, Netlink), bridge: &str) -> Self {
         Self {
             host,
             container,
@@ -56,7 +56,7 @@ impl Machine {
     }
 
     /// Does `operations` in order, noting how to undo each; stops at the first that fails.
-    pub fn apply(&mut self, operations: Vec<Operation>) -> Result<()> {
+    pub(crate) fn apply(&mut self, operations: Vec<Operation>) -> Result<()> {
         let mut operations = operations.into_iter().peekable();
         while let Some(operation) = operations.next() {
             if let Operation::Sysctl { place: Place::Container, .. } = operation {
@@ -90,7 +90,7 @@ impl Machine {
                 self.join_bridge(port, bridge).with_context(|| operation.to_string())
             }
             Operation::MarkPort { name, alias, flags } => {
-                self.host.mark_port(name, alias, *flags).with_context(|| operation.to_string())
+                self.host.configure_port(name, alias, *flags).with_context(|| operation.to_string())
             }
             Operation::UnlockPort { name } => {
                 self.host.unlock_port(name).with_context(|| operation.to_string())
@@ -274,7 +274,7 @@ impl Machine {
     }
 
     /// Forgets which index a link of the host had: it may have been removed and made anew.
-    pub fn forget_indices(&mut self) {
+    pub(crate) fn forget_indices(&mut self) {
         self.indices.clear();
     }
 
@@ -293,12 +293,12 @@ impl Machine {
     }
 
     /// Looks the container interface's index up, for what will be done with it later.
-    pub fn learn_container_index(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn learn_container_index(&mut self, name: &str) -> Result<()> {
         self.index(Place::Container, name).map(|_index| ())
     }
 
     /// Notes the index of a link of the host that was looked up anyway.
-    pub fn learn_index(&mut self, name: &str, index: u32) {
+    pub(crate) fn learn_index(&mut self, name: &str, index: u32) {
         self.indices.push((Place::Host, name.to_owned(), index));
     }
 }

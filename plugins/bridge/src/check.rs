@@ -18,7 +18,7 @@ use crate::plan::{self, FoundBridge, NewLinks, Observed, Situation};
 use crate::rules::Rules;
 
 /// Compares the attachment with `prevResult`.
-pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
+pub(crate) fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let args = request.request.args().unwrap_or_else(|_| CniArgs::default());
     let mut config = BridgeConfig::parse(&request.request.config, &args)?;
     // An address in the way of the gateway's is a fault like its absence.

@@ -92,20 +92,20 @@ impl Vlans {
 /// A name every node knows.
 const DEFAULT_BRIDGE: &str = "cni0";
 /// The largest MTU the kernel gives a veth (`ETH_MAX_MTU`).
-const LARGEST_MTU: i64 = 65535;
+const MAX_MTU: i64 = 65535;
 
-/// IPAM plugins that only give addresses.
-const ONLY_GIVE_ADDRESSES: [&str; 2] = ["host-local", "static"];
+/// IPAM plugins that only allocate addresses.
+const ONLY_ALLOCATE: [&str; 2] = ["host-local", "static"];
 
 impl BridgeConfig {
     /// Whether the IPAM plugin does nothing on the container interface. Any that is not known may,
     /// as `dhcp` does.
-    pub fn ipam_only_gives_addresses(&self) -> bool {
-        self.ipam.as_deref().is_some_and(|ipam| ONLY_GIVE_ADDRESSES.contains(&ipam))
+    pub(crate) fn ipam_only_allocates(&self) -> bool {
+        self.ipam.as_deref().is_some_and(|ipam| ONLY_ALLOCATE.contains(&ipam))
     }
 
     /// Whether the bridge itself, not an interface of a VLAN, gets the gateway addresses.
-    pub fn bridge_is_gateway(&self) -> bool {
+    pub(crate) fn bridge_is_gateway(&self) -> bool {
         self.gateway >= Gateway::Gateway && self.ipam.is_some() && self.vlans.access.is_none()
     }
 
@@ -205,8 +205,8 @@ fn mtu(keys: &Object<'_>) -> Result<Option<u32>> {
     let Some(value) = keys.value("mtu") else { return Ok(None) };
     match value.integer()? {
         0 => Ok(None),
-        mtu if (1..=LARGEST_MTU).contains(&mtu) => Ok(u32::try_from(mtu).ok()),
-        _ => Err(value.invalid(format_args!("must be 0 to {LARGEST_MTU}"))),
+        mtu if (1..=MAX_MTU).contains(&mtu) => Ok(u32::try_from(mtu).ok()),
+        _ => Err(value.invalid(format_args!("must be 0 to {MAX_MTU}"))),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::rules::{Expected, Known, Rules};
 use crate::{ipam, lock, resolv_conf};
 
 /// Takes the attachment away: the interface first, then its traces, and only then the address.
-pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
+pub(crate) fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     let mut failures = Vec::new();
     let netns = match request.open_netns_if_present() {
         // The plugin's own: refused before any effect.

@@ -13,7 +13,7 @@ use crate::{ipam, resolv_conf, rules};
 
 /// Removes what is stale, then has the IPAM plugin do the same: interfaces and rules before
 /// addresses. Without a list only what is proved to be dead is stale.
-pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
+pub(crate) fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
     let network = &request.config.name;
     let mut failures = Vec::new();
     match valid {

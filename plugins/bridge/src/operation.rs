@@ -177,7 +177,7 @@ pub enum HostLinkChange {
 
 impl HostLinkChange {
     /// What makes the link as it was before. `None` for an address: it has it as before.
-    pub fn inverse(self) -> Option<Self> {
+    pub(crate) fn inverse(self) -> Option<Self> {
         match self {
             Self::Up => Some(Self::Down),
             Self::Down => Some(Self::Up),

@@ -24,14 +24,14 @@ const ROOT: &str = "/etc/netns";
 const NETNS_DIRECTORIES: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
 /// No configuration's `dns` makes a longer one: it is read from no more than that.
-const LONGEST: usize = 2 << 20;
+const MAX_BYTES: usize = 2 << 20;
 
 /// The bit of a folder's mode that says that it was made here (sticky), so that it goes with its last
 /// file. It means nothing where only the owner may write.
 const MADE_HERE: u32 = 0o1000;
 
 /// The file for the namespace at `netns`, if it is one of `ip netns`.
-pub fn path(netns: &Path) -> Option<PathBuf> {
+pub(crate) fn path(netns: &Path) -> Option<PathBuf> {
     let directory = netns.parent()?;
     let is_named = NETNS_DIRECTORIES.iter().any(|known| directory == Path::new(known));
     let name = netns.file_name().filter(|_| is_named)?;
@@ -39,18 +39,18 @@ pub fn path(netns: &Path) -> Option<PathBuf> {
 }
 
 /// The first line of the file of an attachment.
-pub fn marker(attachment: &Attachment) -> String {
+pub(crate) fn marker(attachment: &Attachment) -> String {
     format!("# {attachment}: written by the bridge CNI plugin")
 }
 
 /// Where the file of an attachment is while it is being written: not among those that
 /// `ip netns exec` shows, and found by DEL whatever became of its ADD.
-pub fn unfinished(attachment: &Attachment) -> PathBuf {
+pub(crate) fn unfinished(attachment: &Attachment) -> PathBuf {
     Path::new(ROOT).join(format!(".{}", names::host_interface(attachment)))
 }
 
 /// Fails with code 101 if a file is there that is somebody else's; the first line of `text` tells.
-pub fn refuse_foreign(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn refuse_foreign(path: &Path, text: &str) -> Result<()> {
     let marker = text.lines().next().unwrap_or_default();
     if first_line(path)?.is_none_or(|found| found == marker) {
         return Ok(());
@@ -60,7 +60,7 @@ pub fn refuse_foreign(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Writes the file, whole or not at all, by way of `unfinished`.
-pub fn write(path: &Path, unfinished: &Path, text: &str) -> Result<()> {
+pub(crate) fn write(path: &Path, unfinished: &Path, text: &str) -> Result<()> {
     for directory in [Some(Path::new(ROOT)), path.parent()].into_iter().flatten() {
         create_directory(directory)?;
     }
@@ -73,7 +73,7 @@ pub fn write(path: &Path, unfinished: &Path, text: &str) -> Result<()> {
 }
 
 /// Removes the file, what may be left of writing it, and its folders as far as they are empty.
-pub fn remove(path: &Path, unfinished: &Path) -> Result<()> {
+pub(crate) fn remove(path: &Path, unfinished: &Path) -> Result<()> {
     remove_file(unfinished)?;
     remove_with_directory(path)
 }
@@ -114,7 +114,7 @@ fn remove_file(path: &Path) -> Result<()> {
 
 /// Removes the file of an attachment, wherever it is, and what may be left of writing it.
 /// `netns` is the namespace's path, if it is known.
-pub fn remove_of(attachment: &Attachment, netns: Option<&Path>) -> Result<()> {
+pub(crate) fn remove_of(attachment: &Attachment, netns: Option<&Path>) -> Result<()> {
     remove_file(&unfinished(attachment))?;
     let marker = marker(attachment);
     remove_marked(|line| line == marker)?;
@@ -128,7 +128,7 @@ pub fn remove_of(attachment: &Attachment, netns: Option<&Path>) -> Result<()> {
 }
 
 /// All files here that `is_stale` takes for its own, by their first line.
-pub fn remove_marked(is_stale: impl Fn(&str) -> bool) -> Result<()> {
+pub(crate) fn remove_marked(is_stale: impl Fn(&str) -> bool) -> Result<()> {
     let list = |errno: Errno| Error::io("list", Path::new(ROOT), &errno.into());
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let open = || match Dir::open(ROOT, flags, Mode::empty()) {
@@ -161,7 +161,7 @@ pub fn remove_marked(is_stale: impl Fn(&str) -> bool) -> Result<()> {
 
 /// The first line of a file; `None` if there is no such file, empty for what can't be ours.
 fn first_line(path: &Path) -> Result<Option<String>> {
-    match file::read_text(path, LONGEST) {
+    match file::read_text(path, MAX_BYTES) {
         Ok(text) => Ok(Some(text.lines().next().unwrap_or_default().to_owned())),
         // A link that leads nowhere is somebody's all the same.
         Err(error) if error.is_not_found() => {
@@ -178,13 +178,13 @@ fn is_want_of_resources(error: &Error) -> bool {
 }
 
 /// Whether a first line is that of some attachment of this network.
-pub fn is_marker_of(network: &str, line: &str) -> bool {
+pub(crate) fn is_marker_of(network: &str, line: &str) -> bool {
     line.strip_prefix("# ").is_some_and(|rest| rest.starts_with(&format!("{network}/")))
         && line.ends_with(": written by the bridge CNI plugin")
 }
 
 /// The attachment of this network that a first line names.
-pub fn attachment_of(network: &NetworkName, line: &str) -> Option<Attachment> {
+pub(crate) fn attachment_of(network: &NetworkName, line: &str) -> Option<Attachment> {
     let rest = line.strip_prefix("# ")?.strip_suffix(": written by the bridge CNI plugin")?;
     let (container, ifname) =
         rest.strip_prefix(network.as_str())?.strip_prefix('/')?.split_once('/')?;

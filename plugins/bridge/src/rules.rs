@@ -15,14 +15,14 @@ use crate::filter::{Subject, masquerade, spoofcheck};
 
 /// The rules of one attachment.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     attachment: Attachment,
     port: String,
 }
 
 impl Rules {
     /// The rules of `attachment`; none made yet.
-    pub fn of(attachment: &Attachment) -> Self {
+    pub(crate) fn of(attachment: &Attachment) -> Self {
         Self { attachment: attachment.clone(), port: names::host_interface(attachment) }
     }
 
@@ -32,7 +32,7 @@ impl Rules {
 
     /// Guards the port against foreign senders, if that is configured. The container interface is
     /// still down then.
-    pub fn guard(&self, config: &BridgeConfig, mac: Mac) -> Result<()> {
+    pub(crate) fn guard(&self, config: &BridgeConfig, mac: Mac) -> Result<()> {
         if !config.mac_spoof_check {
             return Ok(());
         }
@@ -41,7 +41,7 @@ impl Rules {
     }
 
     /// Masquerades the addresses of `result`, if that is configured.
-    pub fn masquerade(&self, config: &BridgeConfig, result: &CniResult) -> Result<()> {
+    pub(crate) fn masquerade(&self, config: &BridgeConfig, result: &CniResult) -> Result<()> {
         match config.masquerade {
             Some(backend) => masquerade::ensure(backend, &self.subject(), &addresses(result)),
             None => Ok(()),
@@ -49,7 +49,12 @@ impl Rules {
     }
 
     /// Says what of it is missing or altered.
-    pub fn check(&self, config: &BridgeConfig, mac: Option<Mac>, result: &CniResult) -> Result<()> {
+    pub(crate) fn check(
+        &self,
+        config: &BridgeConfig,
+        mac: Option<Mac>,
+        result: &CniResult,
+    ) -> Result<()> {
         if let Some(backend) = config.masquerade {
             masquerade::check(backend, &self.subject(), &addresses(result))?;
         }
@@ -61,7 +66,7 @@ impl Rules {
 
     /// Takes all of it away, whatever the configuration said when it was made. Where it says now
     /// that there is nothing, a failure to look is none.
-    pub fn remove(&self, expected: Expected, known: &Known) -> Result<()> {
+    pub(crate) fn remove(&self, expected: Expected, known: &Known) -> Result<()> {
         let masquerade = masquerade::remove(&self.subject(), &known.addresses);
         let guard = spoofcheck::remove(&self.subject(), known.mac);
         reported([(masquerade, expected.masquerade), (guard, expected.guard)])
@@ -70,7 +75,7 @@ impl Rules {
 
 /// Which rules were asked for, so that a failure to look for them is one.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Expected {
+pub(crate) struct Expected {
     /// Those of `ipMasq`.
     pub masquerade: bool,
     /// Those of `macspoofchk`.
@@ -79,12 +84,12 @@ pub struct Expected {
 
 impl Expected {
     /// Whether it asks for any.
-    pub fn any(self) -> bool {
+    pub(crate) fn any(self) -> bool {
         self.masquerade || self.guard
     }
 
     /// As the keys say; one that can't be read asks for nothing.
-    pub fn by_keys(request: &Request<'_>) -> Self {
+    pub(crate) fn by_keys(request: &Request<'_>) -> Self {
         let flag = |key: &str| request.config.keys.flag(key).unwrap_or(false);
         Self { masquerade: flag("ipMasq"), guard: flag("macspoofchk") }
     }
@@ -92,15 +97,15 @@ impl Expected {
 
 /// What is known of an attachment beyond its name; all of it can be done without, more slowly.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     addresses: Vec<IpNetwork>,
     mac: Option<Mac>,
 }
 
 impl Known {
     /// What `prevResult` says, if it is there and can be read.
-    pub fn by_prev_result(request: &AttachmentRequest<'_>) -> Self {
-        let Ok(Some(result)) = request.request.config.prev_result() else { return Self::default() };
+    pub(crate) fn by_prev_result(request: &AttachmentRequest<'_>) -> Self {
+        let Some(result) = request.known_prev_result() else { return Self::default() };
         let ifname = request.attachment.ifname.as_str();
         let inside = result
             .interfaces
@@ -113,8 +118,8 @@ impl Known {
     }
 }
 
-/// Takes away what attachments of the network left that live no more.
-pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
+/// Removes what attachments of the network left that live no more.
+pub(crate) fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
     let expected = Expected::by_keys(request);
     let network = &request.config.name;
     let is_dead = |attachment: &Attachment| is_dead(&names::host_interface(attachment));

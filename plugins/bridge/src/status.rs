@@ -10,7 +10,7 @@ use crate::config::{BridgeConfig, Gateway};
 use crate::ipam;
 
 /// Fails where every ADD would fail, with the code of the cause or 50.
-pub fn status(request: &Request<'_>) -> Result<()> {
+pub(crate) fn status(request: &Request<'_>) -> Result<()> {
     let config = BridgeConfig::parse(&request.config, &request.args()?)?;
     if let (Some(vlan), true) = (config.vlans.access, config.gateway >= Gateway::Gateway) {
         names::vlan_gateway(&config.bridge, vlan)?;

@@ -16,7 +16,7 @@ use crate::store::Kept;
 use crate::sysctl::Sysctl;
 
 /// Tunes the attachment. Without anything to be done no namespace is entered.
-pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
+pub(crate) fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let network = &request.request.config;
     let ifname = &request.attachment.ifname;
     let config = Config::parse(network, &request.request.args()?, ifname)?;
@@ -49,7 +49,7 @@ fn tune(config: &Config, ifname: &IfName, kept: &Kept, changes: &mut Changes) ->
 }
 
 /// Fails for a sysctl that the node's administrator does not allow.
-pub fn require_allowed(sysctls: &[Sysctl]) -> Result<()> {
+pub(crate) fn require_allowed(sysctls: &[Sysctl]) -> Result<()> {
     if sysctls.is_empty() {
         return Ok(());
     }

@@ -24,7 +24,7 @@ enum Step {
 }
 
 /// The namespace, and what was done in it so far.
-pub struct Changes {
+pub(crate) struct Changes {
     netns: Netns,
     netlink: Netlink,
     kept: Kept,
@@ -33,12 +33,12 @@ pub struct Changes {
 
 impl Changes {
     /// Nothing done yet in `netns`, which `netlink` is a socket of.
-    pub fn new(netns: Netns, netlink: Netlink, kept: Kept) -> Self {
+    pub(crate) fn new(netns: Netns, netlink: Netlink, kept: Kept) -> Self {
         Self { netns, netlink, kept, journal: Journal::default() }
     }
 
     /// The container's interface.
-    pub fn find_link(&mut self, ifname: &IfName) -> Result<Link> {
+    pub(crate) fn find_link(&mut self, ifname: &IfName) -> Result<Link> {
         let found = self.netlink.find_link(ifname.as_str())?;
         found.ok_or_else(|| {
             Error::new(Code::Kernel, format!("failed to get \"{ifname}\": Link not found"))
@@ -46,7 +46,7 @@ impl Changes {
     }
 
     /// Writes all of `sysctls`.
-    pub fn write_sysctls(&mut self, sysctls: &[Sysctl]) -> Result<()> {
+    pub(crate) fn write_sysctls(&mut self, sysctls: &[Sysctl]) -> Result<()> {
         let journal = &mut self.journal;
         let write_all = || {
             let folder = Folder::open()?;
@@ -56,7 +56,11 @@ impl Changes {
     }
 
     /// Keeps `values` for DEL instead of `before`.
-    pub fn keep(&mut self, values: &LinkAttributes, before: Option<LinkAttributes>) -> Result<()> {
+    pub(crate) fn keep(
+        &mut self,
+        values: &LinkAttributes,
+        before: Option<LinkAttributes>,
+    ) -> Result<()> {
         if before.as_ref() == Some(values) {
             return Ok(());
         }
@@ -67,7 +71,7 @@ impl Changes {
     }
 
     /// Sets `change` of the link with this index, which has `before` of it.
-    pub fn set(
+    pub(crate) fn set(
         &mut self,
         index: u32,
         change: &LinkAttributes,
@@ -97,7 +101,7 @@ impl Made for Changes {
 }
 
 /// Sets `values` of the link with this index; when the kernel refuses one of them, all others.
-pub fn restore(netlink: &mut Netlink, index: u32, values: &LinkAttributes) -> Vec<Error> {
+pub(crate) fn restore(netlink: &mut Netlink, index: u32, values: &LinkAttributes) -> Vec<Error> {
     let Err(_one_of_them) = netlink.set_attributes(index, values) else { return Vec::new() };
     let alone = |value: &LinkAttributes| {
         let set = netlink.set_attributes(index, value);

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::sysctl::{Sysctl, is_same_value};
 
 /// Compares the namespace with the configuration.
-pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
+pub(crate) fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let ifname = &request.attachment.ifname;
     let config = Config::parse(&request.request.config, &request.request.args()?, ifname)?;
     request.required_prev_result(crate::NO_PREV_RESULT)?;

@@ -11,7 +11,7 @@ use crate::store::Kept;
 
 /// Restores the interface and removes what was kept. Fails (code 8) only for the plugin's own
 /// namespace.
-pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
+pub(crate) fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     let kept = Kept::of(&config::data_dir(&request.request.config), &request.attachment);
     let values = match kept.read() {
         // The other suite may have removed its part.

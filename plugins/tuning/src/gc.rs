@@ -11,7 +11,7 @@ use crate::{config, store};
 
 /// Removes it; without a list, what is of containers whose namespace is gone. What the reference kept
 /// says of no network and is left to DEL.
-pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
+pub(crate) fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
     let living: Option<HashSet<String>> = valid.map(|valid| {
         valid.iter().map(|(container, ifname)| store::file_name(container, ifname)).collect()
     });

@@ -9,18 +9,18 @@
 //! - [`apply`]: changes the namespace, and undoes it.
 //! - [`add`], [`del`], [`check`], [`gc`], [`status`]: the commands.
 
-pub mod add;
+mod add;
 pub mod allow_list;
-pub mod apply;
+mod apply;
 pub mod backup;
-pub mod check;
+mod check;
 pub mod config;
-pub mod del;
-pub mod gc;
-pub mod plan;
-pub mod status;
-pub mod store;
-pub mod sysctl;
+mod del;
+mod gc;
+mod plan;
+mod status;
+mod store;
+mod sysctl;
 
 use cni_common::Result;
 use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};

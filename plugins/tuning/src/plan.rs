@@ -4,7 +4,7 @@ use cni_common::types::LinkAttributes;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// What is to be set: what is configured and not so already.
     pub change: LinkAttributes,
     /// The values that the change replaces.
@@ -16,7 +16,11 @@ pub struct Plan {
 /// The plan for an interface that has `current` and shall have `wanted`. `kept` are the values that an
 /// earlier ADD of the same attachment kept: they are from before anything was tuned, and stay. It may
 /// have been another `tuning` of the same chain.
-pub fn plan(wanted: &LinkAttributes, current: &LinkAttributes, kept: &LinkAttributes) -> Plan {
+pub(crate) fn plan(
+    wanted: &LinkAttributes,
+    current: &LinkAttributes,
+    kept: &LinkAttributes,
+) -> Plan {
     let change = wanted.differing_from(current);
     Plan { replaced: current.only(&change), backup: kept.or(&current.only(wanted)), change }
 }

@@ -10,7 +10,7 @@ use crate::config::Config;
 const ANY_INTERFACE: &str = "eth0";
 
 /// Reads the configuration, and whether its sysctls are allowed.
-pub fn status(request: &Request<'_>) -> Result<()> {
+pub(crate) fn status(request: &Request<'_>) -> Result<()> {
     let config = Config::parse(&request.config, &request.args()?, &ANY_INTERFACE.parse()?)?;
     add::require_allowed(&config.sysctls)
 }

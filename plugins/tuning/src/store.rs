@@ -19,14 +19,14 @@ use crate::backup;
 
 /// The values kept for one attachment.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     file: PathBuf,
     owner: PathBuf,
 }
 
 impl Kept {
     /// Those of `attachment` below `data_dir`.
-    pub fn of(data_dir: &Path, attachment: &Attachment) -> Self {
+    pub(crate) fn of(data_dir: &Path, attachment: &Attachment) -> Self {
         let name = file_name(attachment.container.as_str(), attachment.ifname.as_str());
         Self::named(data_dir, &attachment.network, &name)
     }
@@ -36,7 +36,7 @@ impl Kept {
     }
 
     /// The values; none of a file that can't be understood. `None` without a file.
-    pub fn read(&self) -> Result<Option<LinkAttributes>> {
+    pub(crate) fn read(&self) -> Result<Option<LinkAttributes>> {
         match file::read_text(&self.file, backup::MAX_BYTES) {
             Ok(text) => Ok(Some(backup::parse(&text))),
             Err(error) if error.is_not_found() => Ok(None),
@@ -45,7 +45,7 @@ impl Kept {
     }
 
     /// Keeps `values`, for the container with the namespace at `netns`.
-    pub fn write(&self, values: &LinkAttributes, netns: &Path) -> Result<()> {
+    pub(crate) fn write(&self, values: &LinkAttributes, netns: &Path) -> Result<()> {
         self.name_owner(netns)?;
         let failed = |error: std::io::Error| Error::io("write", &self.file, &error);
         let mut file = OpenOptions::new()
@@ -70,19 +70,19 @@ impl Kept {
     }
 
     /// Removes what is there.
-    pub fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         remove_file(&self.file).and_then(|()| remove_file(&self.owner))
     }
 
     /// Puts back what an ADD found before it wrote: `before`, or nothing.
-    pub fn restore(&self, before: Option<&LinkAttributes>, netns: &Path) -> Result<()> {
+    pub(crate) fn restore(&self, before: Option<&LinkAttributes>, netns: &Path) -> Result<()> {
         before.map_or_else(|| self.remove(), |values| self.write(values, netns))
     }
 }
 
 /// What is kept below `data_dir` for attachments of `network`: the file's name, the values, and the
 /// path of the namespace.
-pub fn list(data_dir: &Path, network: &NetworkName) -> Result<Vec<(String, Kept, PathBuf)>> {
+pub(crate) fn list(data_dir: &Path, network: &NetworkName) -> Result<Vec<(String, Kept, PathBuf)>> {
     let folder = owners(data_dir, network);
     let failed = |error: std::io::Error| Error::io("read folder", &folder, &error);
     let entries = match fs::read_dir(&folder) {
@@ -104,7 +104,7 @@ pub fn list(data_dir: &Path, network: &NetworkName) -> Result<Vec<(String, Kept,
 }
 
 /// The name of an attachment's file.
-pub fn file_name(container: &str, ifname: &str) -> String {
+pub(crate) fn file_name(container: &str, ifname: &str) -> String {
     format!("{container}_{ifname}.json")
 }
 

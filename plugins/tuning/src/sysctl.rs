@@ -19,7 +19,7 @@ pub struct Sysctl {
 /// Dots separate the words of a name and so may slashes. A name whose first separator is a slash is a
 /// path, in which dots are part of the words: `net/ipv4/conf/eth0.5/arp_notify`. The first `IFNAME`
 /// stands for the interface. Whatever is not below `net` is refused: it would be the host's.
-pub fn path_of(key: &str, ifname: &IfName) -> Result<String> {
+pub(crate) fn path_of(key: &str, ifname: &IfName) -> Result<String> {
     let slash_first = key.find(['.', '/']).is_some_and(|at| key.get(at..=at) == Some("/"));
     let spelled = if slash_first { key.to_owned() } else { key.replace('.', "/") };
     let spelled = spelled.replacen("IFNAME", ifname.as_str(), 1);
@@ -39,7 +39,7 @@ pub fn path_of(key: &str, ifname: &IfName) -> Result<String> {
 }
 
 /// Whether two values are the same to the kernel, which separates numbers by tabs.
-pub fn is_same_value(one: &str, other: &str) -> bool {
+pub(crate) fn is_same_value(one: &str, other: &str) -> bool {
     one.split_whitespace().eq(other.split_whitespace())
 }
 

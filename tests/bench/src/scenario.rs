@@ -10,7 +10,7 @@ use crate::figures::{Figures, What, median};
 use crate::profile;
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
-const PATIENCE: Duration = Duration::from_secs(12);
+const TIMEOUT: Duration = Duration::from_secs(12);
 /// ADDs that run at the same time in a burst.
 const AT_A_TIME: u16 = 16;
 /// ADDs of a burst.
@@ -132,7 +132,7 @@ impl Scenario {
         let mut times = vec![(Vec::new(), Vec::new(), Duration::ZERO); seats.len()];
         for _ in 0..rounds {
             for (seat, (adds, dels, total)) in seats.iter().zip(&mut times) {
-                if *total < PATIENCE {
+                if *total < TIMEOUT {
                     let begin = Instant::now();
                     adds.push(seat.call("ADD", &attachment));
                     dels.push(seat.call("DEL", &attachment));

@@ -20,9 +20,9 @@ const AT_A_TIME: usize = 32;
 /// So many pairs between two GCs.
 const BETWEEN_GCS: usize = 100;
 /// How much longer an ADD may take in the last quarter than in the first.
-const MOST: f64 = 1.2;
+const MAX_SLOWDOWN: f64 = 1.2;
 /// Errors that are printed; the rest are counted.
-const SHOWN: usize = 10;
+const MAX_SHOWN: usize = 10;
 
 /// What is measured of one ADD.
 struct Measured {
@@ -218,14 +218,14 @@ impl Churn {
         );
         let mut errors = self.errors.lock().expect("the errors");
         // Slower than before, and by more than the whole machine is.
-        if time == Time::Judged && add > MOST && add / nothing > MOST {
+        if time == Time::Judged && add > MAX_SLOWDOWN && add / nothing > MAX_SLOWDOWN {
             errors.push(format!("ADD takes {add:.2} times as long as in the beginning"));
         }
-        for error in errors.iter().take(SHOWN) {
+        for error in errors.iter().take(MAX_SHOWN) {
             println!("\nFAILED churn\n  {}", error.trim_end().replace('\n', "\n  "));
         }
-        if errors.len() > SHOWN {
-            println!("and {} more", errors.len() - SHOWN);
+        if errors.len() > MAX_SHOWN {
+            println!("and {} more", errors.len() - MAX_SHOWN);
         }
         errors.is_empty()
     }

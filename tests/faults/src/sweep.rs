@@ -25,7 +25,7 @@ pub(crate) enum Extent {
 /// Of the kills, the bounded form makes one in so many.
 const STRIDE: usize = 6;
 /// A place that other things' timing decides about may be missed; then the run is repeated.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// Faults still to be run, each with what follows if it kills.
 type Queue = Mutex<VecDeque<(Fault, Next)>>;
@@ -57,7 +57,7 @@ fn faults_of(
         let list = || {
             let trial = Trial::new(kind);
             // Waiting for the kernel takes calls only if there is need to wait: the plain run.
-            let runs = (0..TRIES).map(|_| trial.list(command));
+            let runs = (0..MAX_ATTEMPTS).map(|_| trial.list(command));
             runs.min_by_key(Vec::len).expect("a run without a fault")
         };
         scope.spawn(list).join().expect("a run without a fault")
@@ -143,7 +143,7 @@ impl Shared {
     fn try_one(&self, trial: &Trial, fault: &Fault, next: Next) -> bool {
         let mut tried = 1;
         let (mut verdict, mut run) = trial.run(fault, next);
-        while verdict == Verdict::NotReached && tried < TRIES {
+        while verdict == Verdict::NotReached && tried < MAX_ATTEMPTS {
             (verdict, run) = trial.run(fault, next);
             tried += 1;
         }

@@ -43,7 +43,7 @@ impl Nft {
     }
 
     /// How many chains, sets and other objects the table holds; `None` if it is not there.
-    pub fn table_use(&mut self, table: Table) -> Result<Option<u32>> {
+    pub(crate) fn table_use(&mut self, table: Table) -> Result<Option<u32>> {
         let attributes = vec![nft::table_attribute(table)];
         let message = Message::GetTable(TableMessage { attributes });
         let answer = self.get(table.family, message);

@@ -14,7 +14,7 @@ use crate::resolv_conf;
 
 impl Machine {
     /// Undoes everything; returns what could not be undone.
-    pub fn rollback(&mut self) -> Vec<Error> {
+    pub(crate) fn rollback(&mut self) -> Vec<Error> {
         let mut journal = std::mem::take(&mut self.journal);
         let is_shared_kept = self.has_dependent_ports(&journal).unwrap_or(true);
         journal.rollback(|undo| match undo {

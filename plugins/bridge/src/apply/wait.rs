@@ -9,22 +9,22 @@ use ipnetwork::IpNetwork;
 
 /// How long a port may take to pass traffic. The kernel needs a few milliseconds; under heavy load
 /// its work queue lags.
-const PORT_DEADLINE: Duration = Duration::from_secs(10);
+const PORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long duplicate address detection may take: one second at the kernel's defaults.
-const DETECTION_DEADLINE: Duration = Duration::from_secs(10);
+const DETECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Waits until the host link `name` can pass traffic.
 pub(super) fn for_port(netlink: &mut Netlink, name: &str) -> Result<()> {
     if is_operational(netlink, name)? {
         return Ok(());
     }
-    let deadline = Instant::now() + PORT_DEADLINE;
+    let deadline = Instant::now() + PORT_TIMEOUT;
     // Listen first, then look again: what changes in between is heard.
     let mut notifications = Netlink::open()?;
     notifications.subscribe(&[Group::Link])?;
     while !is_operational(netlink, name)? {
         if notifications.notifications(deadline)?.is_none() {
-            let limit = PORT_DEADLINE.as_secs();
+            let limit = PORT_TIMEOUT.as_secs();
             let message = format!("bridge port {name:?} is not up after {limit} s");
             return Err(Error::new(Code::Kernel, message));
         }
@@ -53,7 +53,7 @@ pub(super) fn for_addresses(
     if are_usable(netlink, addresses)? {
         return Ok(());
     }
-    let deadline = Instant::now() + DETECTION_DEADLINE;
+    let deadline = Instant::now() + DETECTION_TIMEOUT;
     let listen = || -> Result<Netlink> {
         let mut notifications = Netlink::open()?;
         notifications.subscribe(&[Group::Ipv6Address, Group::Ipv6Route])?;
@@ -66,7 +66,7 @@ pub(super) fn for_addresses(
     while !are_usable(netlink, addresses)? {
         refuse_duplicates(netlink, name)?;
         if notifications.notifications(deadline)?.is_none() {
-            let limit = DETECTION_DEADLINE.as_secs();
+            let limit = DETECTION_TIMEOUT.as_secs();
             let message = format!("addresses of {name:?} are not usable after {limit} s");
             return Err(Error::new(Code::Kernel, message));
         }

@@ -1,10 +1,10 @@
 //! `ipMasq`: what leaves a container for addresses outside its own subnet gets the host's address.
 //!
-//! ADD uses one backend; CHECK looks at it; DEL and GC take away what any backend left, the
+//! ADD uses one backend; CHECK looks at it; DEL and GC remove what any backend left, the
 //! reference plugin's included, because the configuration may have changed in between.
 
 mod iptables;
-mod native;
+mod nftables;
 mod plan;
 mod text;
 
@@ -28,7 +28,7 @@ pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) 
     }
     let by_nftables = || {
         log::debug(|| format!("masquerade {} by nftables", list(addresses)));
-        native::ensure(&mut Nft::open()?, subject, addresses)
+        nftables::ensure(&mut Nft::open()?, subject, addresses)
     };
     let by_iptables = || {
         log::debug(|| format!("masquerade {} by iptables", list(addresses)));
@@ -41,7 +41,7 @@ pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) 
     }
 }
 
-/// Takes away all masquerading of the attachment, whichever backend made it. `known` are the
+/// Removes all masquerading of the attachment, whichever backend made it. `known` are the
 /// addresses that prevResult or the container's interface told; it works without any.
 ///
 /// Goes on after a failure; what failed is reported together.
@@ -49,7 +49,7 @@ pub fn remove(subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
     log::debug(|| format!("remove masquerading of {}", subject.port));
     let mut nft = Nft::open()?;
     all([
-        native::remove(&mut nft, subject, known),
+        nftables::remove(&mut nft, subject, known),
         iptables::remove(&mut nft, subject, known),
         reference::remove_masquerading(&mut nft, subject.attachment),
     ])
@@ -101,12 +101,12 @@ fn check_nftables(
     addresses: &[IpNetwork],
 ) -> Result<(), Fault> {
     let mut report = Report::default();
-    native::check(nft, subject, addresses, &mut report)?;
+    nftables::check(nft, subject, addresses, &mut report)?;
     if report.is_empty() {
         found("this suite's rules on nftables");
         return Ok(());
     }
-    let is_ours = native::is_registered(nft, subject)?;
+    let is_ours = nftables::is_registered(nft, subject)?;
     match reference::check::masquerading(nft, subject.attachment, addresses)? {
         Some(theirs) if theirs.is_empty() => {
             found("the reference plugin's rules on nftables");
@@ -139,14 +139,14 @@ fn found(rules: &str) {
     log::debug(|| format!("CHECK: masquerading is complete: {rules}"));
 }
 
-/// Takes away the masquerading of the network's attachments that live no more. Without a list the
+/// Removes the masquerading of the network's attachments that live no more. Without a list the
 /// chains that the reference may have made stay: nothing proves whom they are of.
 pub fn gc(
     network: &NetworkName,
     (living, valid): (&Living<'_>, Option<&ValidAttachments<'_>>),
 ) -> Result<()> {
     let mut nft = Nft::open()?;
-    let ours = native::sweep(&mut nft, network, living);
+    let ours = nftables::sweep(&mut nft, network, living);
     let Some(valid) = valid else { return ours };
     all([
         ours,

@@ -1,7 +1,7 @@
 //! What the bridge plugin puts into the packet filter: masquerading and anti-spoofing.
 //!
 //! Everything carries its owner (network, container, interface) as a comment, so that it is found
-//! and taken away without knowing more, and never by another attachment. Planning is pure (`plan`
+//! and removed without knowing more, and never by another attachment. Planning is pure (`plan`
 //! modules); changing is done through [`cni_common::packet_filter`].
 //!
 //! - [`masquerade`]: `ipMasq`, on nf_tables or iptables.

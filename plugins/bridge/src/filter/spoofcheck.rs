@@ -69,7 +69,7 @@ fn missing(nft: &mut Nft, subject: &Subject<'_>, mac: Mac) -> Result<Report> {
     Ok(report)
 }
 
-/// Takes away the guards of the network's attachments that live no more.
+/// Removes the guards of the network's attachments that live no more.
 pub fn gc(network: &NetworkName, living: &owner::Living<'_>) -> Result<()> {
     let stale = |element: &Element| living.is_stale(&element.comment);
     let mut nft = Nft::open()?;

@@ -147,7 +147,7 @@ pub(crate) struct Probe<'a> {
 
 impl Probe<'_> {
     /// The source address that the receiver sees; `None` if nothing arrives.
-    pub(crate) fn source_seen(&self, patience: Duration) -> Option<IpAddr> {
+    pub(crate) fn source_seen(&self, timeout: Duration) -> Option<IpAddr> {
         let port = fresh_port();
         let any = SocketAddr::new(unspecified(self.destination).ip(), port);
         let listen = || UdpSocket::bind(any).unwrap();
@@ -166,7 +166,7 @@ impl Probe<'_> {
             sender.send_to(b"whence", (self.destination, port)).ok();
             match receiver.recv_from(&mut [0; 16]) {
                 Ok((_length, source)) => return Some(source.ip()),
-                Err(_) if started.elapsed() < patience => {}
+                Err(_) if started.elapsed() < timeout => {}
                 Err(_) => return None,
             }
         }

@@ -1,4 +1,4 @@
-//! GC takes away what belongs to this network and to no living attachment; STATUS asks the IPAM.
+//! GC removes what belongs to this network and to no living attachment; STATUS asks the IPAM.
 
 use serde_json::{Value, json};
 use testsupport::{Call, Container};

@@ -146,7 +146,7 @@ pub(crate) fn forwarding(host: &Host) -> String {
 }
 
 /// `ip`'s text without what changes by itself: the timers of a bridge, and the mark on its routes while
-/// it has no carrier, which the kernel sets and takes away up to a second later.
+/// it has no carrier, which the kernel sets and removes up to a second later.
 fn settled(state: &str) -> String {
     let mut kept = Vec::new();
     for line in state.lines() {

@@ -21,7 +21,7 @@ use crate::usage::Usage;
 const MAX_RESOLV_CONF: usize = 64 << 10;
 
 /// Allocates the addresses of the attachment, which `attacher` makes, if that is told.
-pub fn add(
+pub(crate) fn add(
     config: &Config,
     attachment: &Attachment,
     attacher: Option<&Attacher>,
@@ -45,7 +45,7 @@ pub fn add(
 }
 
 /// The DNS that `resolvConf` names.
-pub fn read_dns(config: &Config) -> Result<Dns> {
+pub(crate) fn read_dns(config: &Config) -> Result<Dns> {
     let Some(path) = &config.resolv_conf else { return Ok(Dns::default()) };
     let text = file::read_text(path, MAX_RESOLV_CONF).context("ipam.resolvConf")?;
     Ok(resolv::parse(&text))

@@ -31,7 +31,7 @@ pub fn order(set: &RangeSet, last: Option<IpAddr>) -> Vec<Span> {
 }
 
 /// What may be allocated of `range`, in its own order.
-pub fn allocatable(range: &Range) -> Vec<Span> {
+pub(crate) fn allocatable(range: &Range) -> Vec<Span> {
     without(range.span, range)
 }
 
@@ -45,7 +45,7 @@ pub fn after(spans: &[Span], ip: IpAddr) -> Vec<Span> {
 }
 
 /// The error for a set of which nothing may be allocated, whatever is held.
-pub fn refuse_empty(set: &RangeSet, code: Code) -> Result<()> {
+pub(crate) fn refuse_empty(set: &RangeSet, code: Code) -> Result<()> {
     if set.ranges().iter().any(|range| !allocatable(range).is_empty()) {
         return Ok(());
     }
@@ -66,7 +66,7 @@ pub fn is_allocatable(set: &RangeSet, ip: IpAddr) -> bool {
 }
 
 /// Whether the configuration keeps `ip` of `range` from being allocated.
-pub fn is_excluded(range: &Range, ip: IpAddr) -> bool {
+pub(crate) fn is_excluded(range: &Range, ip: IpAddr) -> bool {
     range.exclude.contains(ip)
 }
 

@@ -9,7 +9,11 @@ use crate::store::{Holder, Pool};
 
 /// Fails unless the attachment holds an address, and every one that `previous` reports of its
 /// sets.
-pub fn check(config: &Config, attachment: &Attachment, previous: Option<&CniResult>) -> Result<()> {
+pub(crate) fn check(
+    config: &Config,
+    attachment: &Attachment,
+    previous: Option<&CniResult>,
+) -> Result<()> {
     let (container, ifname) = (&attachment.container, &attachment.ifname);
     let missing = || {
         let message = format!("host-local: Failed to find address added by container {container}");

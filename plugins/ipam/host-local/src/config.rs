@@ -96,7 +96,7 @@ impl Config {
 
 /// Fails like ADD when the configuration's version can't say what the ranges would allocate. Any other
 /// fault of theirs is no reason to keep an address.
-pub fn refuse_release_for_version(config: &NetworkConfig<'_>) -> Result<()> {
+pub(crate) fn refuse_release_for_version(config: &NetworkConfig<'_>) -> Result<()> {
     match ipam(config).and_then(|ipam| sets(config, &ipam)) {
         Ok(sets) => refuse_for_version(&sets, config.version),
         Err(_faulty) => Ok(()),

@@ -8,13 +8,17 @@ use cni_common::{Error, Result};
 use crate::store::{Location, Pool};
 
 /// Frees what the attachment holds. Nothing held, or no pool at all, is done already.
-pub fn del(location: &Location, attachment: &Attachment) -> Result<()> {
+pub(crate) fn del(location: &Location, attachment: &Attachment) -> Result<()> {
     release(location, attachment, |_ip| true)
 }
 
 /// Frees what an ADD has allocated whose result could not be printed: `addresses`, and no others
 /// that the attachment may hold.
-pub fn rollback(location: &Location, attachment: &Attachment, addresses: &[IpAddr]) -> Result<()> {
+pub(crate) fn rollback(
+    location: &Location,
+    attachment: &Attachment,
+    addresses: &[IpAddr],
+) -> Result<()> {
     release(location, attachment, |ip| addresses.contains(&ip))
 }
 

@@ -10,7 +10,7 @@ use crate::usage::Usage;
 
 /// Frees what is held by none of `valid`, in whatever boot it was allocated. Without a list: what is
 /// proved to be nobody's any more.
-pub fn gc(location: &Location, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
+pub(crate) fn gc(location: &Location, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
     let Some(mut pool) = Pool::open(location)? else { return Ok(()) };
     let leases = pool.leases()?;
     let is_stale = |lease: &&Lease| match valid {

@@ -8,18 +8,18 @@
 //! - [`usage`]: how much of a set is held, reclaimable, free; and reclaiming.
 //! - [`resolv`]: resolv.conf. Pure.
 
-pub mod add;
+mod add;
 pub mod address;
 pub mod allocate;
-pub mod check;
+mod check;
 pub mod config;
-pub mod del;
-pub mod gc;
+mod del;
+mod gc;
 pub mod range;
 pub mod resolv;
-pub mod status;
+mod status;
 pub mod store;
-pub mod usage;
+mod usage;
 
 use cni_common::Result;
 use std::net::IpAddr;

@@ -9,7 +9,7 @@ use crate::store::Pool;
 use crate::{add, allocate};
 
 /// Fails with code 50 where every ADD would fail.
-pub fn status(config: &Config) -> Result<()> {
+pub(crate) fn status(config: &Config) -> Result<()> {
     for (index, set) in config.sets.iter().enumerate() {
         allocate::refuse_empty(set, Code::NotAvailable)
             .with_context(|| format!("failed to allocate for range {index}"))?;

@@ -16,7 +16,7 @@ use crate::store::{Holder, Lease, Pool};
 
 /// The usage of one set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// Addresses that may be allocated, in all.
     pub total: u128,
     /// Of these, held by a container that may live.
@@ -27,7 +27,7 @@ pub struct Usage {
 
 impl Usage {
     /// Counts the usage of `set` by reading every file of the pool.
-    pub fn of(pool: &mut Pool, set: &RangeSet) -> Result<Self> {
+    pub(crate) fn of(pool: &mut Pool, set: &RangeSet) -> Result<Self> {
         let leases = pool.leases()?;
         let mut usage = Self { total: 0, held: 0, reclaimable: 0 };
         for span in set.ranges().iter().flat_map(allocate::allocatable) {
@@ -43,12 +43,12 @@ impl Usage {
     }
 
     /// Addresses that there is no file of.
-    pub fn free(&self) -> u128 {
+    pub(crate) fn free(&self) -> u128 {
         self.total.saturating_sub(self.held).saturating_sub(self.reclaimable)
     }
 
     /// Frees all of `set` that is proved to be nobody's any more; how many that were.
-    pub fn reclaim(pool: &mut Pool, set: &RangeSet) -> Result<usize> {
+    pub(crate) fn reclaim(pool: &mut Pool, set: &RangeSet) -> Result<usize> {
         let leases = pool.leases()?;
         let of_set = leases.iter().filter(|lease| allocate::is_allocatable(set, lease.ip));
         let stale: Vec<&Lease> = of_set.filter(|lease| Self::is_reclaimable(pool, lease)).collect();
@@ -59,7 +59,7 @@ impl Usage {
     }
 
     /// Frees one address if it is proved to be nobody's any more.
-    pub fn reclaim_one(pool: &mut Pool, ip: IpAddr) -> Result<bool> {
+    pub(crate) fn reclaim_one(pool: &mut Pool, ip: IpAddr) -> Result<bool> {
         let Some(holder) = pool.holder(ip)? else { return Ok(false) };
         let lease = Lease { ip, holder };
         if !Self::is_reclaimable(pool, &lease) {
@@ -77,7 +77,7 @@ impl Usage {
     }
 
     /// What an operator may do about a full set.
-    pub fn advice(&self, pool: &Path) -> String {
+    pub(crate) fn advice(&self, pool: &Path) -> String {
         format!(
             "{self}; look: `head -v {0}/*` shows the container holding each address; what to do: \
              delete the files of containers that are gone, have the runtime call GC, or give the \

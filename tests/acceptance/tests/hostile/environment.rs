@@ -12,12 +12,12 @@ use testsupport::executable;
 use crate::stage::{PLUGINS, READERS, Stage};
 
 /// The longest variable that the kernel takes, with its name: 32 pages.
-const LONGEST: usize = 128 << 10;
+const MAX_LENGTH: usize = 128 << 10;
 
 #[test]
 fn container_ids_that_are_paths_and_worse() {
     let stage = Stage::new();
-    let long = format!("{}/", "a".repeat(LONGEST - 100));
+    let long = format!("{}/", "a".repeat(MAX_LENGTH - 100));
     let bad = [
         "..",
         "../../etc",
@@ -52,7 +52,7 @@ fn container_ids_that_are_paths_and_worse() {
 #[test]
 fn interface_names_that_no_link_can_have() {
     let stage = Stage::new();
-    let long = "e".repeat(LONGEST - 100);
+    let long = "e".repeat(MAX_LENGTH - 100);
     let bad = [
         "..",
         ".",
@@ -101,8 +101,8 @@ fn bytes_that_are_not_utf_8() {
 fn arguments_of_every_wrong_form() {
     let stage = Stage::new();
     let unknown = vec!["FOO=bar"; 16_000].join(";");
-    let separators = ";".repeat(LONGEST - 100);
-    let equals = format!("IP{}", "=".repeat(LONGEST - 100));
+    let separators = ";".repeat(MAX_LENGTH - 100);
+    let equals = format!("IP{}", "=".repeat(MAX_LENGTH - 100));
     for (args, says) in [
         ("IP", "invalid pair \"IP\""),
         (";", "invalid pair \"\""),

@@ -13,9 +13,9 @@
 )]
 
 mod addresses;
-mod crowds;
 mod document;
 mod environment;
+mod many;
 mod mutated;
 mod paths;
 mod previous;

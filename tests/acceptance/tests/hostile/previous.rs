@@ -118,7 +118,7 @@ fn lies_about_interfaces_and_addresses_are_found_by_check() {
     stage.call("bridge", "DEL").run().expect_silent_success();
 }
 
-/// A DEL takes away what is the attachment's, whatever `prevResult` names.
+/// A DEL removes what is the attachment's, whatever `prevResult` names.
 #[test]
 fn a_del_does_not_believe_it() {
     let mut stage = Stage::new();

@@ -39,7 +39,7 @@ pub(crate) fn of_attachments(host: &Host, runtime: &Runtime) -> String {
     lines.join("\n")
 }
 
-/// The same once the kernel has taken away the pairs of namespaces that are gone, which it does in
+/// The same once the kernel has removed the pairs of namespaces that are gone, which it does in
 /// its own time.
 pub(crate) fn without_pairs(host: &Host, runtime: &Runtime) -> String {
     let started = Instant::now();

@@ -70,7 +70,7 @@ pub(super) fn remove(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) 
         let is_known = |line: &str| text::is_of(line, &sources);
         errors.extend(iptables::remove_in_legacy(jump, is_known).err());
     }
-    let doing = || format!("take away the iptables rules of {attachment}");
+    let doing = || format!("remove the iptables rules of {attachment}");
     Error::join(errors).with_context(doing)
 }
 

@@ -75,7 +75,7 @@ impl History {
     }
 
     /// When `ip` was released, in milliseconds since boot, if that is less than `cooldown` ago.
-    pub fn cooling_since(&mut self, ip: IpAddr, cooldown: Duration) -> Option<u64> {
+    pub(crate) fn cooling_since(&mut self, ip: IpAddr, cooldown: Duration) -> Option<u64> {
         let number = number_of(ip);
         let released = self.table.get(release_key(number), number).ok()??.value;
         let age = now()?.checked_sub(released)?;

@@ -85,7 +85,7 @@ impl Pool {
     }
 
     /// Fails if no lease could be written in the pool now. Waits for no lock and changes nothing.
-    pub fn refuse_unwritable(location: &Location) -> Result<()> {
+    pub(crate) fn refuse_unwritable(location: &Location) -> Result<()> {
         probe::refuse_unwritable(&location.folder())
     }
 
@@ -233,7 +233,7 @@ impl Pool {
     }
 
     /// Whether the attachment that `ip` was allocated for is proved to be dead.
-    pub fn is_of_dead_attachment(&self, ip: IpAddr) -> bool {
+    pub(crate) fn is_of_dead_attachment(&self, ip: IpAddr) -> bool {
         let Some(now) = &self.identity.boot else { return false };
         let Origin { boot, attacher } = self.folder.origin_of(ip);
         let attacher = attacher.and_then(|text| text.parse::<Attacher>().ok());
@@ -241,7 +241,7 @@ impl Pool {
     }
 
     /// Whether the file of `ip` was made by this suite in an earlier boot.
-    pub fn is_of_earlier_boot(&self, ip: IpAddr) -> bool {
+    pub(crate) fn is_of_earlier_boot(&self, ip: IpAddr) -> bool {
         let Some(now) = &self.identity.boot else { return false };
         self.folder.origin_of(ip).boot.is_some_and(|boot| boot != *now)
     }

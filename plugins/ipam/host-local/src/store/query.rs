@@ -67,7 +67,7 @@ impl Pool {
     }
 
     /// The first address of `spans` that nobody holds, by what is known.
-    pub fn known_free(&mut self, spans: &[Span]) -> Option<IpAddr> {
+    pub(crate) fn known_free(&mut self, spans: &[Span]) -> Option<IpAddr> {
         self.query(|index| find_free(index, spans)).flatten()
     }
 

@@ -27,7 +27,7 @@ pub(super) fn ensure(nft: &mut Nft, subject: &Subject<'_>, addresses: &[IpNetwor
 /// Removes what is the attachment's. `known` are the addresses it is said to have; without them,
 /// or if they are not all of it, they are looked for.
 pub(super) fn remove(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
-    let doing = || format!("take away the masquerading of {}", subject.attachment);
+    let doing = || format!("remove the masquerading of {}", subject.attachment);
     remove_known(nft, subject, known).with_context(doing)
 }
 
