@@ -302,7 +302,7 @@ pub enum Operation {
 impl Operation {
     /// Whether it takes something away. The kernel frees that later, and who closes the socket waits
     /// for it.
-    pub fn is_deletion(&self) -> bool {
+    pub(crate) fn is_deletion(&self) -> bool {
         match self {
             Self::FlushChain(..)
             | Self::DeleteElement(..)

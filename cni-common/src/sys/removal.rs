@@ -94,7 +94,7 @@ pub(super) fn remove_links(netlink: &mut Netlink, names: &[String]) -> Result<()
     for name in names {
         failures.extend(netlink.remove_link(name).err());
     }
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }
 
 /// Makes the links a group of their own and removes that.
