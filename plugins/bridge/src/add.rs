@@ -13,9 +13,8 @@ use cni_common::error::{Code, Error, Result};
 use cni_common::names;
 use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::CniResult;
+use cni_common::sys::Netlink;
 use cni_common::sys::attacher::Attacher;
-use cni_common::sys::netns::OwnNetns;
-use cni_common::sys::{Netlink, Netns};
 use nix::errno::Errno;
 
 use crate::apply::Machine;
@@ -38,7 +37,7 @@ const CONTAINER_INTERFACE: i64 = 2;
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let config = BridgeConfig::parse(&request.request.config, &request.request.args()?)?;
     let mut ipam = ipam::find(&request.request)?;
-    let opened = open_netns(request)?;
+    let opened = request.open_netns()?;
     let lock = lock::attachment(&request.attachment)?;
     if let (Some(ipam), Some(_)) = (&mut ipam, &lock) {
         ipam.set_attacher(Attacher::here(&names::host_interface(&request.attachment)));
@@ -70,22 +69,6 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
             made.rollback();
             resume_unwind(panic)
         }
-    }
-}
-
-/// The container's namespace, by the rules of `CNI_NETNS` (code 8).
-pub(crate) fn open_netns(request: &AttachmentRequest<'_>) -> Result<(Netns, Netlink)> {
-    let path = request.netns.as_deref().ok_or_else(|| {
-        Error::new(Code::InvalidEnvironment, "required env variables [CNI_NETNS] missing")
-    })?;
-    Netns::open(path, own_netns(request))
-}
-
-/// Whether `CNI_NETNS` may be the plugin's own namespace.
-pub(crate) fn own_netns(request: &AttachmentRequest<'_>) -> OwnNetns {
-    match request.request.environment.netns_override {
-        true => OwnNetns::Allowed,
-        false => OwnNetns::Refused,
     }
 }
 
@@ -140,7 +123,7 @@ impl Attaching<'_> {
     /// Makes the links while an IPAM plugin that only gives addresses runs: they need none. Any
     /// other finds the container interface there, as with the reference.
     fn attach_beside(&mut self, ipam: &Delegate) -> Result<(CniResult, Network)> {
-        let result = match self.config.ipam_only_gives_addresses() {
+        let result = match self.config.ipam_only_allocates() {
             true => {
                 let running = ipam.start_add()?;
                 let links = self.attach_links(None);

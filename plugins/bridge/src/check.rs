@@ -9,7 +9,7 @@ use cni_common::spec::{CniArgs, CniResult, Interface, Ip};
 use cni_common::sys::{Netlink, sysctl};
 use cni_common::types::net::{Link, LinkRoute, MAIN_TABLE};
 
-use crate::add::{new_links, open_netns};
+use crate::add::new_links;
 use crate::config::BridgeConfig;
 use crate::ipam;
 use crate::observe::observe;
@@ -24,7 +24,7 @@ pub(crate) fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     // An address in the way of the gateway's is a fault like its absence.
     config.force_address = true;
     let result = request.required_prev_result("Required prevResult missing")?;
-    let (_netns, inside) = open_netns(request)?;
+    let (_netns, inside) = request.open_netns()?;
     let mut host = Netlink::open()?;
     let new_links = new_links(request, &config)?;
     let observed = observe(&mut host, &config, &new_links)?;
@@ -43,7 +43,7 @@ pub(crate) fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let Checking { config, result, mut faults, .. } = checking;
     faults.extend(rules.check(&config, mac, &result).err());
     faults.extend(ipam::run(&request.request, "CHECK").err());
-    Error::join(faults).map_or(Ok(()), Err)
+    Error::join(faults)
 }
 
 struct Checking<'a> {

@@ -4,6 +4,7 @@ use cni_common::delegate::Delegate;
 use cni_common::error::Error;
 use cni_common::skel::{AttachmentRequest, Made};
 use cni_common::sys::byte_lock::ByteLock;
+use cni_common::undo::retry_once;
 use cni_common::{log, names};
 
 use crate::apply::Machine;
@@ -53,12 +54,9 @@ impl Made for Unsettled {
         let mut failures = self.machine.rollback();
         if self.expected.any() {
             let remove = || self.rules.remove(self.expected, &Known::default());
-            // What fails is tried once more: its trouble may have passed.
-            if !remove().is_empty() {
-                failures.extend(remove());
-            }
+            failures.extend(retry_once(remove).err());
         }
-        let released = |ipam: &Delegate| ipam.run("DEL").or_else(|_first| ipam.run("DEL"));
+        let released = |ipam: &Delegate| retry_once(|| ipam.run("DEL"));
         failures.extend(self.ipam.as_ref().and_then(|ipam| released(ipam).err()));
         failures
     }
@@ -67,9 +65,8 @@ impl Made for Unsettled {
     /// the caller has been told already, and an ADD that is killed now should not count as made.
     fn settle(&mut self) {
         let Finished { host_interface: name, alias } = &self.finished;
-        let mut mark = || self.machine.host.mark_port_unanswered(name, alias);
-        // Once more if the first met some passing trouble.
-        if let Err(error) = mark().or_else(|_first| mark()) {
+        let finish = || self.machine.host.set_alias_unacknowledged(name, alias);
+        if let Err(error) = retry_once(finish) {
             // The attachment works; only a second ADD would take it for one that was cut short.
             log::debug(|| format!("mark {name} as attached: {error}"));
         }

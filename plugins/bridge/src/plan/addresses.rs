@@ -101,7 +101,7 @@ pub(super) fn container(
     let name = &ends.container;
     let host = &ends.host;
     let mut operations = vec![Operation::AwaitPort { name: host.clone() }];
-    if config.ipam_only_gives_addresses() {
+    if config.ipam_only_allocates() {
         operations.push(Operation::UnlockPort { name: host.clone() });
     }
     if result.ips.iter().any(|ip| ip.address.is_ipv6()) {

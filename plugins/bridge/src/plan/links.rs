@@ -62,7 +62,7 @@ pub(super) fn pair(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
         Operation::MarkPort {
             name: ends.host.clone(),
             alias: ends.unfinished_alias.clone(),
-            flags: PortFlags { locked: config.ipam_only_gives_addresses(), ..config.port },
+            flags: PortFlags { locked: config.ipam_only_allocates(), ..config.port },
         },
         sysctl(Place::Host, format!("ipv6/conf/{}/accept_ra", ends.host), "0"),
     ];
