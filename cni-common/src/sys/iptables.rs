@@ -99,7 +99,7 @@ impl Iptables {
 
 /// Whether the old kind of this table exists in the calling thread's network namespace. Reading it
 /// loads no module and starts no program.
-pub(crate) fn has_legacy_table(protocol: Protocol, table: &str) -> bool {
+pub fn has_legacy_table(protocol: Protocol, table: &str) -> bool {
     fs::read_to_string(protocol.names_file())
         .is_ok_and(|names| names.lines().any(|name| name == table))
 }

@@ -116,7 +116,7 @@ impl Nft {
     /// The same for operations that can't hit anything else than what was looked at (rules by
     /// handle, chains that nothing leads to): `plan` is asked again only when such a thing is gone
     /// or used, so that the changes of others do no harm.
-    pub(crate) fn change_unmistakable(
+    pub fn change_unmistakable(
         &mut self,
         mut plan: impl FnMut(&mut Self) -> Result<Vec<Operation>>,
     ) -> Result<()> {

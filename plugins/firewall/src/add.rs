@@ -28,7 +28,7 @@ fn make(subject: &Subject, config: &Config) -> Result<()> {
     // What an earlier ADD made may be for an address, or of a policy, that it has no more.
     if native::is_registered(&mut nft, subject)? {
         let failures = del::remove(&Subject::of(&subject.attachment));
-        Error::join(failures).map_or(Ok(()), Err)?;
+        Error::join(failures)?;
     }
     let protocols = subject.protocols();
     if config.backend == Backend::Automatic {

@@ -42,5 +42,5 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
 
 fn result_of(faults: Vec<String>) -> Result<()> {
     let errors = faults.into_iter().map(|fault| Error::new(Code::CheckFailed, fault));
-    Error::join(errors.collect()).map_or(Ok(()), Err)
+    Error::join(errors)
 }

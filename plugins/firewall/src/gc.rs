@@ -26,5 +26,5 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
     if addresses.is_empty() {
         return Ok(());
     }
-    Error::join(del::remove_rules(&mut nft, addresses)).map_or(Ok(()), Err)
+    Error::join(del::remove_rules(&mut nft, addresses))
 }

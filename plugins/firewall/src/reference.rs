@@ -54,5 +54,5 @@ pub fn remove(nft: &mut Nft, addresses: &BTreeSet<IpAddr>) -> Result<()> {
         let next = |save: &str| text::removal(save, addresses);
         failures.extend(iptables::change_legacy((protocol, TABLE), next).err());
     }
-    Error::join(failures).map_or(Ok(()), Err)
+    Error::join(failures)
 }

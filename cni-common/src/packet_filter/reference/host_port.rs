@@ -39,7 +39,7 @@ pub fn remove(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
     }
     errors.extend(remove_chains(nft, network, container));
     let doing = || format!("take away the reference plugin's host ports of {attachment}");
-    Error::join(errors).map_or(Ok(()), Err).with_context(doing)
+    Error::join(errors).with_context(doing)
 }
 
 /// Takes away its rules on iptables of the network's containers that live no more. Those on nftables
@@ -67,7 +67,7 @@ pub fn sweep(nft: &mut Nft, network: &NetworkName, valid: &ValidAttachments<'_>)
     let gone = stale.iter().flat_map(|container| remove_chains(nft, network.as_str(), container));
     let errors: Vec<Error> = gone.collect();
     let doing = || format!("sweep the reference plugin's host ports of network {network}");
-    Error::join(errors).map_or(Ok(()), Err).with_context(doing)
+    Error::join(errors).with_context(doing)
 }
 
 /// Whether it has as many rules as are expected for each of the container's addresses, on nftables or
