@@ -30,6 +30,5 @@ pub use ruleset::{
 pub use statement::{
     Comparison, ConnectionState, ConnectionStatus, Field, IpVersion, Presence, Rule, Statement,
 };
-#[cfg(test)]
-pub(crate) use userdata::MAX_COMMENT;
+pub use userdata::MAX_COMMENT;
 pub use value::{KeyType, Value, Verdict};

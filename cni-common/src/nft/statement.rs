@@ -38,7 +38,7 @@ pub enum Field {
 
 impl Field {
     /// The type of a set's key that holds the field.
-    pub(crate) fn key_type(self) -> KeyType {
+    pub fn key_type(self) -> KeyType {
         match self {
             Self::Ip4Source | Self::Ip4Destination => KeyType::Ipv4,
             Self::Ip6Source | Self::Ip6Destination => KeyType::Ipv6,

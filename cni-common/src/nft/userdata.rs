@@ -4,7 +4,7 @@
 //! 128 bytes, so a saved rule set with a longer one could not be restored.
 
 /// The longest comment `nft` reads back.
-pub(crate) const MAX_COMMENT: usize = 128;
+pub const MAX_COMMENT: usize = 128;
 
 /// The type of a comment on tables, chains, rules and elements (all 0 in `nft`).
 const COMMENT: u8 = 0;

@@ -84,7 +84,7 @@ pub fn removal(
 }
 
 /// Whether the table has the chain.
-pub(crate) fn has_chain(save: &str, chain: &str) -> bool {
+pub fn has_chain(save: &str, chain: &str) -> bool {
     let declared = format!(":{chain} ");
     save.lines().any(|line| line.starts_with(&declared))
 }

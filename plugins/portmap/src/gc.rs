@@ -28,5 +28,5 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
     // Nothing proves of the reference's rules whose container is dead.
     let reference = valid.map(|valid| host_port::sweep(&mut nft, network, valid));
     let errors = [swept.err(), reference.and_then(Result::err)];
-    Error::join(errors.into_iter().flatten().collect())
+    Error::join(errors.into_iter().flatten())
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use cni_common::names;
 use cni_common::nft::{
     BaseChain, ChainType, Comparison, ConnectionStatus, Element, Field, Hook, IpVersion, KeyType,
-    LONGEST_COMMENT, Operation, Policy, Presence, Rule, Set, Statement, Value, Verdict,
+    MAX_COMMENT, Operation, Policy, Presence, Rule, Set, Statement, Value, Verdict,
 };
 use cni_common::packet_filter::table::{self, INET as TABLE};
 use cni_common::packet_filter::{ElementKey, Registry, Unit, Wanted, owner};
@@ -343,7 +343,7 @@ pub fn wanted(
 fn namespace_element(port: &str, netns: &Path) -> Option<Element> {
     let is_plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
     let path = netns.to_str().filter(|path| {
-        path.len() <= LONGEST_COMMENT && path.starts_with('/') && path.chars().all(is_plain)
+        path.len() <= MAX_COMMENT && path.starts_with('/') && path.chars().all(is_plain)
     })?;
     Some(Element::new(vec![Value::Name(port.to_owned())], path))
 }
