@@ -84,10 +84,18 @@ fn an_ipam_result_without_addresses() {
 
 #[test]
 fn an_error_of_the_ipam_plugin_keeps_its_code() {
+    let answer = json!({"cniVersion": "1.0.0", "code": 123, "msg": "no lease", "details": "x"});
+    let found = fails_without_trace(&answer, &gateway(), 123);
+    assert_eq!(found[0], "no lease");
+    assert_eq!(found[1..], ADD_AND_DEL);
+}
+
+#[test]
+fn an_ipam_plugin_that_did_not_get_its_lock_is_not_asked_to_release() {
     let answer = json!({"cniVersion": "1.0.0", "code": 11, "msg": "pool busy", "details": "x"});
     let found = fails_without_trace(&answer, &gateway(), 11);
     assert_eq!(found[0], "pool busy");
-    assert_eq!(found[1..], ADD_AND_DEL);
+    assert_eq!(found[1..], ADD_AND_DEL[..1]);
 }
 
 #[test]
