@@ -2,13 +2,13 @@
 //! configuration or a plugin.
 //!
 //! - [`netns`] - opening a network namespace, and doing something inside it
-//! - [`socket`] - the transport of every netlink protocol: requests, dumps, batches, deadlines
+//! - `socket` - the transport of every netlink protocol: requests, dumps, batches, deadlines
 //! - [`netlink`] - the rtnetlink protocol, and its notifications
-//! - [`link`], [`pair`], [`bridge_port`], [`address`], [`route`] - what is asked and changed by it
+//! - [`link`], [`pair`], `bridge_port`, `address`, `route` - what is asked and changed by it
 //! - [`attacher`] - what proves that an attachment is dead
 //! - [`byte_lock`] - locks on single bytes of one file
 //! - [`conntrack`] - forgetting tracked connections
-//! - [`executable`] - whether an executable is of a certain build
+//! - `executable` - whether an executable is of a certain build
 //! - [`lock`] - a file lock waited for in turn, with a deadline
 //! - [`iptables`] - the `iptables` programs, for those who want them
 //! - [`nft`] - one nf_tables socket: transactions and queries

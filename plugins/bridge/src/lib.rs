@@ -1,11 +1,11 @@
 //! The `bridge` plugin: attaches a container to a bridge through a veth pair.
 //!
-//! - [`config`], [`plan`], [`operation`]: pure
-//! - [`observe`]: what is there
-//! - [`apply`], [`resolv_conf`], [`lock`]: effects, by `cni_common::sys`
-//! - [`rules`], [`filter`]: the packet filter
-//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: one command each
-//! - [`filter`]: masquerading and anti-spoofing, for those commands to call
+//! - `config`, `plan`, `operation`: pure
+//! - `observe`: what is there
+//! - `apply`, `resolv_conf`, `lock`: effects, by `cni_common::sys`
+//! - `rules`, `filter`: the packet filter
+//! - `add`, `del`, `check`, `gc`, `status`: one command each
+//! - `filter`: masquerading and anti-spoofing, for those commands to call
 
 pub mod add;
 pub mod apply;

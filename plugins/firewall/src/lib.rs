@@ -1,15 +1,15 @@
 //! The plugin `firewall`: lets the host forward what a container sends and is sent, whoever else
 //! drops by default, and keeps bridges apart (`ingressPolicy`).
 //!
-//! - [`config`]: every key read and checked; [`subject`]: whose addresses are meant. Pure.
-//! - [`plan`]: what is to be in the suite's own tables. Pure.
-//! - [`native`]: making, removing and comparing that.
-//! - [`isolation`]: bridges, which are there while a container with a policy is on them.
-//! - [`accept`]: the one rule in the chain that may drop by default, `FORWARD` of iptables.
-//! - [`foreign`]: chains of others that drop whatever is accepted here.
-//! - [`text`], [`iptables`]: the reference's chains and rules as lines, and made by its programs.
-//! - [`reference`](mod@reference): the reference's rules, found and removed.
-//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: the commands.
+//! - `config`: every key read and checked; `subject`: whose addresses are meant. Pure.
+//! - `plan`: what is to be in the suite's own tables. Pure.
+//! - `native`: making, removing and comparing that.
+//! - `isolation`: bridges, which are there while a container with a policy is on them.
+//! - `accept`: the one rule in the chain that may drop by default, `FORWARD` of iptables.
+//! - `foreign`: chains of others that drop whatever is accepted here.
+//! - `text`, `iptables`: the reference's chains and rules as lines, and made by its programs.
+//! - `reference`(mod@reference): the reference's rules, found and removed.
+//! - `add`, `del`, `check`, `gc`, `status`: the commands.
 
 pub mod accept;
 pub mod add;

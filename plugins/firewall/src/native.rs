@@ -1,4 +1,4 @@
-//! Making, removing and comparing what [`plan`](crate::plan) describes.
+//! Making, removing and comparing what [`plan`] describes.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -1,13 +1,13 @@
 //! The plugin `portmap`: ports of the host that lead to ports of a container, which the plugins before
 //! it have attached.
 //!
-//! - [`config`]: every key read and checked. Pure.
-//! - [`mapping`]: one port of the host and where it leads. Pure.
-//! - [`target`]: the container's addresses, out of `prevResult`. Pure.
-//! - [`plan`]: what is to be in the packet filter. Pure.
-//! - [`native`]: making, removing, checking and sweeping that.
-//! - [`flows`]: the UDP flows that have to be forgotten.
-//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: the commands.
+//! - `config`: every key read and checked. Pure.
+//! - `mapping`: one port of the host and where it leads. Pure.
+//! - `target`: the container's addresses, out of `prevResult`. Pure.
+//! - `plan`: what is to be in the packet filter. Pure.
+//! - `native`: making, removing, checking and sweeping that.
+//! - `flows`: the UDP flows that have to be forgotten.
+//! - `add`, `del`, `check`, `gc`, `status`: the commands.
 
 pub mod add;
 pub mod check;

@@ -1,13 +1,13 @@
 //! The plugin `tuning`: sysctls and attributes of a container's interface, set after the plugins
 //! before it have made that, and the attributes set back on DEL.
 //!
-//! - [`config`]: every key read and checked; [`sysctl`]: the names of sysctls. Pure.
-//! - [`allow_list`]: which sysctls the node's administrator allows. Pure.
-//! - [`plan`]: what is to be changed, and which values are to be kept for DEL. Pure.
-//! - [`backup`]: the text that those values are kept as. Pure.
-//! - [`store`]: the file that they are kept in, and whose it is.
-//! - [`apply`]: changes the namespace, and undoes it.
-//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: the commands.
+//! - `config`: every key read and checked; `sysctl`: the names of sysctls. Pure.
+//! - `allow_list`: which sysctls the node's administrator allows. Pure.
+//! - `plan`: what is to be changed, and which values are to be kept for DEL. Pure.
+//! - `backup`: the text that those values are kept as. Pure.
+//! - `store`: the file that they are kept in, and whose it is.
+//! - `apply`: changes the namespace, and undoes it.
+//! - `add`, `del`, `check`, `gc`, `status`: the commands.
 
 mod add;
 pub mod allow_list;

@@ -4,7 +4,7 @@
 //! - [`arguments`]: which contenders, which scenarios, where to write.
 //! - [`contender`]: one suite, or the floor, and how it is called.
 //! - [`scenario`]: what is measured, and the host that it is measured on.
-//! - [`profile`]: shares by system call and by symbol.
+//! - [`mod@profile`]: shares by system call and by symbol.
 //! - [`figures`]: the medians, and ratios of them.
 //! - [`report`], [`chart`]: as a table, as JSON, as a picture.
 //!

@@ -66,9 +66,11 @@ impl Attaching<'_> {
                 _ => break,
             }
         }
-        // Who did not get the pool's lock holds nothing, and a release would wait for the same lock.
-        let is_nothing_allocated =
-            |error: &Error| is_duplicate(error) || error.is(Code::TryAgainLater);
+        // Without the pool's lock `host-local` allocates nothing, and a release would wait for the same
+        // lock. What another plugin means by this code is not known: it is asked to release.
+        let is_pool_busy =
+            |error: &Error| self.config.ipam_only_allocates() && error.is(Code::TryAgainLater);
+        let is_nothing_allocated = |error: &Error| is_duplicate(error) || is_pool_busy(error);
         if !result.as_ref().is_err_and(is_nothing_allocated) {
             self.lease = Lease::Allocated;
         }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use testsupport::{Answer, Container, bin_dir};
@@ -25,11 +25,20 @@ enum Found {
     HalfCopied,
 }
 
+/// Copies by a program: what this process itself has written, a child that another test starts in that
+/// moment holds open, and it can't be executed until that is gone.
+fn copy(node: &Node, from: &Path, to: &Path) {
+    let [from, to] = [from, to].map(|path| path.to_str().unwrap());
+    node.host.run(["cp", from, to]);
+    node.host.run(["chmod", "755", to]);
+}
+
 fn put(node: &Node, found: Found) -> PathBuf {
     let (built, path) = (bin_dir().join("host-local"), node.ipam_dir().join("host-local"));
     let write = |bytes: &[u8]| {
-        fs::write(&path, bytes).unwrap();
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        let source = node.host.temp_dir().join("source");
+        fs::write(&source, bytes).unwrap();
+        copy(node, &source, &path);
     };
     match found {
         Found::Itself => {}
@@ -99,7 +108,7 @@ fn static_is_called_in_the_process_and_told_from_host_local() {
     assert_eq!(answer.json()["ips"][0]["address"], "10.1.0.7/16");
     call("DEL").expect_success();
     // host-local under its name is not static.
-    fs::copy(bin_dir().join("host-local"), node.ipam_dir().join("static")).unwrap();
+    copy(&node, &bin_dir().join("host-local"), &node.ipam_dir().join("static"));
     let answer = call("ADD");
     assert!(!answer.stderr().contains("in this process"), "{answer}");
     answer.expect_error(7);

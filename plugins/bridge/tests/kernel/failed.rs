@@ -91,11 +91,11 @@ fn an_error_of_the_ipam_plugin_keeps_its_code() {
 }
 
 #[test]
-fn an_ipam_plugin_that_did_not_get_its_lock_is_not_asked_to_release() {
+fn a_busy_ipam_plugin_of_others_is_asked_to_release() {
     let answer = json!({"cniVersion": "1.0.0", "code": 11, "msg": "pool busy", "details": "x"});
     let found = fails_without_trace(&answer, &gateway(), 11);
     assert_eq!(found[0], "pool busy");
-    assert_eq!(found[1..], ADD_AND_DEL[..1]);
+    assert_eq!(found[1..], ADD_AND_DEL);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The plugin `host-local`: allocates addresses out of ranges kept on this host.
 //!
-//! - [`config`]: the `ipam` object, read and checked. Pure.
-//! - [`address`], [`range`], [`allocate`]: addresses as numbers, ranges, and in which order their
+//! - `config`: the `ipam` object, read and checked. Pure.
+//! - `address`, `range`, `allocate`: addresses as numbers, ranges, and in which order their
 //!   addresses are tried. Pure.
-//! - [`store`]: the pool folder and what is known of it. It knows no ranges and no configuration.
-//! - [`add`], [`del`], [`check`], [`gc`], [`status`]: the commands.
-//! - [`usage`]: how much of a set is held, reclaimable, free; and reclaiming.
-//! - [`resolv`]: resolv.conf. Pure.
+//! - `store`: the pool folder and what is known of it. It knows no ranges and no configuration.
+//! - `add`, `del`, `check`, `gc`, `status`: the commands.
+//! - `usage`: how much of a set is held, reclaimable, free; and reclaiming.
+//! - `resolv`: resolv.conf. Pure.
 
 mod add;
 pub mod address;

@@ -3,7 +3,7 @@
 //! It keeps no state, takes no lock and opens no namespace: whether an address is in use elsewhere
 //! is for whoever writes the configuration to know.
 //!
-//! - [`config`]: the `ipam` object and the addresses that a caller names. Pure.
+//! - `config`: the `ipam` object and the addresses that a caller names. Pure.
 
 pub mod config;
 
