@@ -9,7 +9,7 @@ use cni_common::skel::{Added, AttachmentRequest};
 use cni_common::sys::nft::{Nft, is_unsupported};
 use cni_common::sys::{Netlink, sysctl};
 use cni_common::types::Attachment;
-use cni_common::{Code, Error, Result, log};
+use cni_common::{Error, Result, log};
 
 use crate::config::{Config, Snat};
 use crate::target::Targets;
@@ -63,9 +63,10 @@ fn let_localhost_out((config, targets): (&Config, &Targets)) -> Result<()> {
     let target = targets.iter().find(|(version, _)| *version == IpVersion::V4);
     let Some((_, target)) = target.filter(|_| is_needed) else { return Ok(()) };
     let failed = |error: Error| error.context("unable to enable route_localnet");
+    // A bridge without an address, as of an internal network, has no way to the container.
     let Some(link) = outgoing_link(target.ip()).map_err(failed)? else {
-        let message = format!("unable to enable route_localnet: no route to {}", target.ip());
-        return Err(Error::new(Code::Kernel, message));
+        log::debug(|| format!("no route_localnet: the host has no route to {}", target.ip()));
+        return Ok(());
     };
     let name = format!("ipv4/conf/{link}/route_localnet");
     // Writing it makes the kernel forget its cached routes, even when it is so already.
