@@ -140,14 +140,15 @@ fn a_failing_add_takes_nothing_from_one_that_waits_for_it() {
 fn a_host_whose_run_is_read_only_attaches_all_the_same() {
     let node = Node::giving(&[]);
     let (blue, keys) = (node.host.container("blue"), keys(1));
-    node.host.run(["mount", "-o", "remount,ro", "/run"]);
+    // The mount alone: a user namespace may not change the file system below it.
+    node.host.run(["mount", "-o", "remount,bind,ro", "/run"]);
     let result = node.add(&blue, &keys);
     assert_whole(&node, (&blue, &keys), &result);
     node.add_fails(&blue, &keys, 101);
     assert_whole(&node, (&blue, &keys), &result);
     node.del(&blue, &keys);
     assert_nothing(&node);
-    node.host.run(["mount", "-o", "remount,rw", "/run"]);
+    node.host.run(["mount", "-o", "remount,bind,rw", "/run"]);
 }
 
 #[test]
