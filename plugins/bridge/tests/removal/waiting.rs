@@ -60,7 +60,10 @@ fn where_processes_are_reaped_late_they_go_on_waiting() {
         removed(&group);
         reap(&group);
     }
-    assert_eq!(reap(&group) - before, 30);
+    // On a busy machine a call may come when all places are taken, and wait itself; with the waiting
+    // switched off there would be four at most.
+    let children = reap(&group) - before;
+    assert!(children > 20, "{children} of 30");
 }
 
 #[test]
