@@ -58,9 +58,9 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     attaching.refuse_taken_interface()?;
     // A panic is a defect, and no excuse for leaving half an attachment.
     let attached = catch_unwind(AssertUnwindSafe(|| attaching.attach(ipam.as_ref())));
-    let Attaching { machine, rules, lease, asked_for, .. } = attaching;
+    let Attaching { machine, rules, lease, asked_for, new_links, .. } = attaching;
     let ipam = ipam.filter(|_| lease == Lease::Allocated);
-    let finished = Finished::of(request);
+    let finished = Finished::of(request, new_links.ends.host);
     let mut made = Unsettled { machine, rules, expected: asked_for, ipam, finished, _lock: lock };
     match attached {
         Ok(Ok(result)) => Ok(Added::new(result, made)),

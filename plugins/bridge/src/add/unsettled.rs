@@ -39,12 +39,9 @@ pub(super) struct Finished {
 }
 
 impl Finished {
-    pub(super) fn of(request: &AttachmentRequest<'_>) -> Self {
+    pub(super) fn of(request: &AttachmentRequest<'_>, host_interface: String) -> Self {
         let pod = request.request.args().ok().and_then(|args| args.pod());
-        Self {
-            host_interface: names::host_interface(&request.attachment),
-            alias: names::alias(&request.attachment, pod.as_deref()),
-        }
+        Self { host_interface, alias: names::alias(&request.attachment, pod.as_deref()) }
     }
 }
 
