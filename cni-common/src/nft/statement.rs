@@ -145,7 +145,7 @@ impl fmt::Display for ConnectionStatus {
 }
 
 /// IPv4 or IPv6, where a statement has to say which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IpVersion {
     /// IPv4.
     V4,

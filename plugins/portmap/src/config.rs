@@ -1,5 +1,7 @@
 //! The configuration of `portmap`: every key, and what is refused. Pure.
 
+use std::collections::HashMap;
+
 use cni_common::spec::json::Value;
 use cni_common::spec::{NetworkConfig, Object};
 use cni_common::{Code, Error, Result};
@@ -120,16 +122,17 @@ fn mappings(config: &NetworkConfig<'_>) -> Result<Vec<Mapping>> {
     let Some(runtime) = config.runtime_config()? else { return Ok(Vec::new()) };
     let values = runtime.list("portMappings")?;
     let mut mappings: Vec<Mapping> = Vec::with_capacity(values.len());
+    let mut taken = HashMap::with_capacity(values.len());
     for value in values {
-        let mapping = Mapping::parse(&value.object()?)?;
-        match mappings.iter().find(|one| one.is_at_the_same_port(&mapping)) {
-            None => mappings.push(mapping),
-            Some(one) if *one == mapping => {}
-            Some(one) => {
-                return Err(value.invalid(format_args!(
-                    "the host port leads to container port {} already",
-                    one.container_port
-                )));
+        for mapping in Mapping::parse(&value.object()?)? {
+            match taken.insert(mapping.at(), mapping.container_port) {
+                None => mappings.push(mapping),
+                Some(port) if port == mapping.container_port => {}
+                Some(port) => {
+                    return Err(value.invalid(format_args!(
+                        "the host port leads to container port {port} already"
+                    )));
+                }
             }
         }
     }

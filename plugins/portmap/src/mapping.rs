@@ -9,7 +9,7 @@ use cni_common::types::parse_ip;
 use cni_common::{Code, Error, Result};
 
 /// A transport protocol with ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// TCP.
     Tcp,
@@ -47,10 +47,8 @@ impl fmt::Display for Protocol {
 }
 
 /// Which addresses of the host the port is mapped at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostAddress {
-    /// All of them.
-    Any,
     /// All of one IP version: `0.0.0.0` or `::`.
     AnyOf(IpVersion),
     /// This one.
@@ -61,7 +59,6 @@ impl HostAddress {
     /// Whether it is, or has, an address of this version.
     pub fn has(self, version: IpVersion) -> bool {
         match self {
-            Self::Any => true,
             Self::AnyOf(one) => one == version,
             Self::One(ip) => version_of(ip) == version,
         }
@@ -71,7 +68,7 @@ impl HostAddress {
     pub fn one(self) -> Option<IpAddr> {
         match self {
             Self::One(ip) => Some(ip),
-            Self::Any | Self::AnyOf(_) => None,
+            Self::AnyOf(_) => None,
         }
     }
 }
@@ -81,7 +78,7 @@ pub fn version_of(ip: IpAddr) -> IpVersion {
     if ip.is_ipv4() { IpVersion::V4 } else { IpVersion::V6 }
 }
 
-/// One element of `runtimeConfig.portMappings`.
+/// One element of `runtimeConfig.portMappings`, as far as it is of one IP version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
     /// The protocol.
@@ -95,19 +92,19 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Reads it. Nothing is touched before all of them are valid.
-    pub fn parse(keys: &Object<'_>) -> Result<Self> {
-        Ok(Self {
-            container_port: port(keys, ("containerPort", "container"))?,
-            host_port: port(keys, ("hostPort", "host"))?,
-            protocol: protocol(keys)?,
-            host: host(keys)?,
-        })
+    /// Reads it: one for each IP version where no address of the host is given. Nothing is touched
+    /// before all of them are valid.
+    pub fn parse(keys: &Object<'_>) -> Result<Vec<Self>> {
+        let container_port = port(keys, ("containerPort", "container"))?;
+        let host_port = port(keys, ("hostPort", "host"))?;
+        let protocol = protocol(keys)?;
+        let at = |host| Self { protocol, host, host_port, container_port };
+        Ok(hosts(keys)?.into_iter().map(at).collect())
     }
 
-    /// Whether both take the same port of the host.
-    pub fn is_at_the_same_port(&self, other: &Self) -> bool {
-        (self.protocol, self.host, self.host_port) == (other.protocol, other.host, other.host_port)
+    /// The host's port that it takes.
+    pub fn at(&self) -> (Protocol, HostAddress, u16) {
+        (self.protocol, self.host, self.host_port)
     }
 }
 
@@ -133,11 +130,12 @@ fn protocol(keys: &Object<'_>) -> Result<Protocol> {
         .ok_or_else(|| value.invalid("must be \"tcp\", \"udp\" or \"sctp\""))
 }
 
-fn host(keys: &Object<'_>) -> Result<HostAddress> {
-    let Some(value) = keys.value("hostIP") else { return Ok(HostAddress::Any) };
+fn hosts(keys: &Object<'_>) -> Result<Vec<HostAddress>> {
+    let all = || [IpVersion::V4, IpVersion::V6].map(HostAddress::AnyOf).to_vec();
+    let Some(value) = keys.value("hostIP") else { return Ok(all()) };
     let text = value.string()?;
     if text.is_empty() {
-        return Ok(HostAddress::Any);
+        return Ok(all());
     }
     let ip = parse_ip(&text).ok_or_else(|| value.invalid("not valid"))?;
     if ip.is_ipv6() && ip.is_loopback() {
@@ -147,8 +145,8 @@ fn host(keys: &Object<'_>) -> Result<HostAddress> {
     if ip.is_multicast() {
         return Err(value.invalid("must be an address of the host"));
     }
-    Ok(match ip.is_unspecified() {
+    Ok(vec![match ip.is_unspecified() {
         true => HostAddress::AnyOf(version_of(ip)),
         false => HostAddress::One(ip),
-    })
+    }])
 }

@@ -16,12 +16,14 @@
 mod configuration;
 mod kernel;
 mod leases;
+mod packet_filter;
 mod plugins;
 mod words;
 
 pub use configuration::{config_bridge, config_host_local, request, result};
 pub use kernel::{netlink_answer, nft_answer};
 pub use leases::{lease, pool};
+pub use packet_filter::{config_firewall, config_portmap, iptables_save};
 pub use plugins::{allow_list, backup, config_static, config_tuning};
 pub use words::{cni_args, resolv_conf};
 
@@ -31,14 +33,17 @@ use cni_common::{Code, Error};
 pub type Invariant = fn(&[u8]);
 
 /// All of them, by the names that the fuzz targets and the folders of inputs have.
-pub const ALL: [(&str, Invariant); 14] = [
+pub const ALL: [(&str, Invariant); 17] = [
     ("allow-list", allow_list),
     ("backup", backup),
     ("cni-args", cni_args),
     ("config-bridge", config_bridge),
+    ("config-firewall", config_firewall),
     ("config-host-local", config_host_local),
+    ("config-portmap", config_portmap),
     ("config-static", config_static),
     ("config-tuning", config_tuning),
+    ("iptables-save", iptables_save),
     ("lease", lease),
     ("netlink-answer", netlink_answer),
     ("nft-answer", nft_answer),

@@ -5,7 +5,7 @@
 //! - [`Call`], [`Answer`]: one run of a plugin's executable, environment and stdin said in full.
 //! - [`Usage`]: the CPU time and memory that such a run took.
 //! - [`Numbers`]: random ones that are the same for the same seed.
-//! - [`executable`], [`example`], [`bin_dir`]: where the executables are.
+//! - [`PLUGINS`], [`executable`], [`example`], [`bin_dir`]: the executables, and where they are.
 //! - [`golden`]: a text compared with a file of `testdata/`.
 //! - [`feature`], [`not_run`]: what this kernel lacks, and the tests that could not run for it.
 //!
@@ -33,7 +33,7 @@ mod process;
 
 pub use call::{Answer, Call};
 pub use container::{Container, Outside};
-pub use executable::{REFERENCE_DIR, bin_dir, example, executable};
+pub use executable::{PLUGINS, REFERENCE_DIR, bin_dir, example, executable};
 pub use feature::not_run;
 pub use host::Host;
 pub use measured::Usage;

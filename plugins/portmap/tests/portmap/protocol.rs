@@ -104,6 +104,24 @@ fn a_faulty_mapping_is_told_before_anything_is_touched() {
 }
 
 #[test]
+fn a_port_at_all_addresses_is_also_at_those_of_one_ip_version() {
+    let world = World::new();
+    let pod = world.pod("c1", 1);
+    let at = |ip: &str, port: u16| json!({"hostPort": 8080, "containerPort": port, "protocol": "tcp", "hostIP": ip});
+    for ip in ["0.0.0.0", "::"] {
+        let config = pod.config(&json!([at("", 80), at(ip, 81)]), json!({}));
+        let message = pod.call("ADD", &config).run().expect_error(7);
+        assert!(message.contains("the host port leads to container port 80 already"), "{message}");
+    }
+    let config = pod.config(&json!([at("", 80), at("0.0.0.0", 80), at("::", 80)]), json!({}));
+    pod.call("ADD", &config).run().expect_success();
+    pod.call("CHECK", &config).run().expect_silent_success();
+    assert_eq!(world.ruleset().matches("tcp . 8080").count(), 2);
+    pod.call("DEL", &config).run().expect_silent_success();
+    assert!(!world.ruleset().contains("portmap"));
+}
+
+#[test]
 fn a_key_that_is_not_supported_is_named_with_its_value() {
     refuses(&[
         (json!({"backend": ""}), 7, "unrecognized backend \"\""),

@@ -14,4 +14,5 @@
 mod crates;
 mod decisions;
 mod modules;
+mod plugins;
 mod source;

@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::{WaitStatus, waitpid};
-use testsupport::executable;
+use testsupport::{PLUGINS, executable};
 
-use crate::stage::{PLUGINS, READERS, Stage};
+use crate::stage::{ARGUED, READERS, Stage};
 
 /// The longest variable that the kernel takes, with its name: 32 pages.
 const MAX_LENGTH: usize = 128 << 10;
@@ -116,7 +116,7 @@ fn arguments_of_every_wrong_form() {
         (&separators, "invalid pair \"\""),
         (&equals, "invalid pair \"IP=="),
     ] {
-        for plugin in READERS {
+        for plugin in ARGUED {
             stage.refuses(&stage.call(plugin, "ADD").args(args), 4, &[says]);
         }
     }

@@ -1,4 +1,4 @@
-//! Hostile input through the executables of all three plugins: exit status 1, one valid error object
+//! Hostile input through the executables of all plugins: exit status 1, one valid error object
 //! with the right code that names key and value, little CPU time and memory, and nothing changed.
 //!
 //! What a valid but odd input does is in each plugin's own tests; here everything is refused, or

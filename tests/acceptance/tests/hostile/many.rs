@@ -114,12 +114,44 @@ fn previous_results() {
 #[test]
 fn living_attachments() {
     let stage = Stage::new();
-    for plugin in ["bridge", "host-local"] {
+    for plugin in ["bridge", "host-local", "portmap", "firewall", "tuning"] {
         let mut list = vec![json!({"containerID": "c", "ifname": "eth0"}); 200_000];
         list.push(json!(7));
         let mut config = stage.config(plugin);
         config["cni.dev/valid-attachments"] = list.into();
         stage.refuses(&stage.call(plugin, "GC").config(config), 7, &["cni.dev/valid-attachments"]);
+    }
+    stage.unchanged();
+}
+
+/// A megabyte of mapped ports, all different, and one that leads to two places.
+#[test]
+fn mapped_ports() {
+    let stage = Stage::new();
+    let mapping = |port: usize, container: usize| json!({"hostPort": port, "containerPort": container, "protocol": "tcp"});
+    let many: Vec<Value> = (1..=16_000).map(|port| mapping(port, port)).collect();
+    let check = |mappings: &[Value]| {
+        let config = stage.with("portmap", "runtimeConfig.portMappings", mappings);
+        assert!(config.to_string().len() < 1 << 20, "it would be refused for its length");
+        stage.call("portmap", "CHECK").config(config)
+    };
+    stage.refuses(&check(&many), 102, &["missing"]);
+    let two = [&many[..], &[mapping(7, 8)]].concat();
+    stage.refuses(&check(&two), 7, &["portMappings[16000]", "leads to container port 7 already"]);
+    stage.refuses(&check(&vec![mapping(0, 7); 16_000]), 7, &["Invalid host port number: 0"]);
+    stage.refuses(&check(&vec![mapping(7, 7); 16_000]), 102, &["missing"]);
+    stage.unchanged();
+}
+
+#[test]
+fn addresses_of_a_result() {
+    let stage = Stage::new();
+    let ip = |n: usize| json!({"address": format!("10.{}.{}.2/24", n / 256, n % 256)});
+    // Each is asked the kernel about.
+    for (plugin, count) in [("portmap", 30_000), ("firewall", 3_000)] {
+        let many: Vec<Value> = (0..count).map(ip).collect();
+        let config = stage.with(plugin, "prevResult.ips", many);
+        stage.refuses(&stage.call(plugin, "CHECK").config(config), 102, &["missing"]);
     }
     stage.unchanged();
 }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::stage::{PLUGINS, POOLED, Stage};
+use testsupport::PLUGINS;
+
+use crate::stage::{POOLED, Stage};
 
 /// A folder with one of everything that is no plain file.
 struct Zoo {

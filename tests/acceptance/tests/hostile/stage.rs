@@ -8,10 +8,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testsupport::{Answer, Call, Container, Host, Usage};
 
-/// The plugins.
-pub(crate) const PLUGINS: [&str; 5] = ["bridge", "host-local", "loopback", "static", "tuning"];
 /// Those that read more than the common keys.
-pub(crate) const READERS: [&str; 4] = ["bridge", "host-local", "static", "tuning"];
+pub(crate) const READERS: [&str; 6] =
+    ["bridge", "firewall", "host-local", "portmap", "static", "tuning"];
+/// Those that read `CNI_ARGS`.
+pub(crate) const ARGUED: [&str; 4] = ["bridge", "host-local", "static", "tuning"];
+/// Those that are behind another one in a list and read its result, whatever the command.
+pub(crate) const CHAINED: [&str; 3] = ["firewall", "portmap", "tuning"];
 /// Those whose ADD takes an address out of a pool.
 pub(crate) const POOLED: [&str; 2] = ["bridge", "host-local"];
 
@@ -75,7 +78,21 @@ impl Stage {
                 "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "lo"}]},
                 "cni.dev/valid-attachments": [],
             }),
-            _ => json!({
+            "portmap" => json!({
+                "cniVersion": "1.1.0", "name": "net", "type": "portmap", "snat": true,
+                "runtimeConfig": {"portMappings": [
+                    {"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": "192.0.2.1"},
+                ]},
+                "prevResult": self.result(),
+                "cni.dev/valid-attachments": [],
+            }),
+            "firewall" => json!({
+                "cniVersion": "1.1.0", "name": "net", "type": "firewall", "backend": "nftables",
+                "ingressPolicy": "same-bridge", "iptablesAdminChainName": "ADMIN",
+                "prevResult": self.result(),
+                "cni.dev/valid-attachments": [],
+            }),
+            "bridge" | "host-local" => json!({
                 "cniVersion": "1.1.0", "name": "net", "type": plugin, "bridge": "br0",
                 "isGateway": true,
                 "ipam": {
@@ -84,7 +101,17 @@ impl Stage {
                 },
                 "cni.dev/valid-attachments": [],
             }),
+            other => panic!("{other} has no valid configuration here"),
         }
+    }
+
+    /// What a plugin before answered.
+    fn result(&self) -> Value {
+        json!({
+            "cniVersion": "1.1.0",
+            "interfaces": [{"name": "br0"}, {"name": "eth0", "sandbox": self.container.path()}],
+            "ips": [{"address": "10.1.0.5/24", "interface": 1}],
+        })
     }
 
     /// The same with the value at a path of keys (`ipam.dataDir`) replaced.
@@ -119,6 +146,11 @@ impl Stage {
         assert!(self.before == after, "before: {}\n\nafter: {after}", self.before);
     }
 
+    /// The packet filter.
+    pub(crate) fn rules(&self) -> String {
+        self.host.run(["nft", "list", "ruleset"])
+    }
+
     /// All that a plugin could change, as text.
     fn state(&self) -> String {
         let links = format!("{}\n{}\n", self.host.state(), self.container.state());
@@ -135,6 +167,7 @@ impl Stage {
             list(Path::new(folder), &mut text);
         }
         list(self.folder(), &mut text);
+        text.push_str(&self.rules());
         text
     }
 }

@@ -3,9 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::process::Stdio;
 
-use testsupport::Call;
+use testsupport::{Call, PLUGINS};
 
-use crate::stage::{PLUGINS, Stage, refused, small};
+use crate::stage::{Stage, refused, small};
 
 const HUGE: usize = 100 << 20;
 
@@ -120,7 +120,7 @@ fn an_answer_that_nobody_takes() {
             entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("10.")).count()
         };
         stage.host.finish(["ip", "link", "delete", "br0"]);
-        let links = || (stage.host.state(), stage.container.state());
+        let links = || (stage.host.state(), stage.container.state(), stage.rules());
         let before = links();
         for redirection in [">/dev/full", "1</dev/null", ">&-", ">&- 2>&-"] {
             let stdin = format!("<{} {redirection}", input.display());

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::{PLUGINS, POOLED, Stage};
+use testsupport::PLUGINS;
+
+use crate::stage::{POOLED, Stage};
 
 /// Keys that every plugin reads, and what they take.
 const COMMON: [(&str, &str); 2] = [("name", "string"), ("cniVersion", "string")];
@@ -89,6 +91,30 @@ const TUNING: [(&str, &str); 12] = [
     ("prevResult", "object"),
 ];
 
+/// Those of `portmap`.
+const PORTMAP: [(&str, &str); 12] = [
+    ("snat", "flag"),
+    ("masqAll", "flag"),
+    ("backend", "string"),
+    ("externalSetMarkChain", "string"),
+    ("conditionsV4", "list"),
+    ("conditionsV6", "list"),
+    ("runtimeConfig", "object"),
+    ("runtimeConfig.portMappings", "list"),
+    ("runtimeConfig.portMappings.0", "object"),
+    ("runtimeConfig.portMappings.0.protocol", "string"),
+    ("runtimeConfig.portMappings.0.hostIP", "string"),
+    ("prevResult", "object"),
+];
+
+/// Those of `firewall`.
+const FIREWALL: [(&str, &str); 4] = [
+    ("backend", "string"),
+    ("ingressPolicy", "string"),
+    ("iptablesAdminChainName", "string"),
+    ("prevResult", "object"),
+];
+
 /// Puts `text` at the place of `@` in a configuration: numbers that no [`Value`] holds.
 fn raw(stage: &Stage, plugin: &str, path: &str, text: &str) -> String {
     stage.with(plugin, path, "@").to_string().replace("\"@\"", text)
@@ -110,6 +136,10 @@ fn numbers_that_are_none_or_too_many() {
         refuses("host-local", "ipam.cooldownSeconds", text, 6, text);
         refuses("tuning", "mtu", text, 6, text);
         refuses("tuning", "args.cni.txQLen", text, 6, text);
+        refuses("portmap", "markMasqBit", text, 6, text);
+        refuses("portmap", "runtimeConfig.portMappings.0.hostPort", text, 6, text);
+        refuses("portmap", "runtimeConfig.portMappings.0.containerPort", text, 6, text);
+        refuses("firewall", "forwardMarkBit", text, 6, text);
     }
     for text in ["-1", "65536", "9007199254740991", "-9223372036854775808", "1e15"] {
         refuses("bridge", "mtu", text, 7, "must be 0 to 65535");
@@ -121,6 +151,16 @@ fn numbers_that_are_none_or_too_many() {
         refuses("host-local", "ipam.cooldownSeconds", text, 7, text);
         refuses("tuning", "args.cni.mtu", text, 7, "must be 0 to 2147483647");
         refuses("tuning", "txQLen", text, 7, "must be 0 to 2147483647");
+    }
+    for text in ["-1", "0", "65536", "4294967376", "9223372036854775807"] {
+        for (key, whose) in [("hostPort", "host"), ("containerPort", "container")] {
+            let path = format!("runtimeConfig.portMappings.0.{key}");
+            refuses("portmap", &path, text, 7, &format!("Invalid {whose} port number: {text}"));
+        }
+    }
+    for text in ["-1", "32", "4294967296"] {
+        refuses("portmap", "markMasqBit", text, 7, "must be between 0 and 31");
+        refuses("firewall", "forwardMarkBit", text, 7, "must be between 0 and 31");
     }
     // Not even JSON.
     for text in ["01", "+1", ".5", "1.", "1e", "0x10", "NaN", "Infinity", "-"] {
@@ -147,7 +187,9 @@ fn another_json_type_in_every_key() {
     let cases = cases.chain(BRIDGE.map(|case| ("bridge", case)));
     let cases = cases.chain(HOST_LOCAL.map(|case| ("host-local", case)));
     let cases = cases.chain(STATIC.map(|case| ("static", case)));
-    for (plugin, (path, kind)) in cases.chain(TUNING.map(|case| ("tuning", case))) {
+    let cases = cases.chain(TUNING.map(|case| ("tuning", case)));
+    let cases = cases.chain(PORTMAP.map(|case| ("portmap", case)));
+    for (plugin, (path, kind)) in cases.chain(FIREWALL.map(|case| ("firewall", case))) {
         for value in wrong(kind) {
             let call = stage.call(plugin, "ADD").config(stage.with(plugin, path, value.clone()));
             let key = path.rsplit('.').find(|word| word.parse::<u8>().is_err()).unwrap();
@@ -187,6 +229,17 @@ fn a_text_of_most_of_a_megabyte_in_every_key() {
     refuses("host-local", "ipam.routes.0.gw", 7);
     refuses("host-local", "ipam.stickyBy", 2);
     refuses("host-local", "ipam.resolvConf", 5);
+    for path in ["protocol", "hostIP"] {
+        refuses("portmap", &format!("runtimeConfig.portMappings.0.{path}"), 7);
+    }
+    refuses("portmap", "backend", 7);
+    refuses("firewall", "iptablesAdminChainName", 7);
+    let call = stage.call("firewall", "ADD").config(stage.with(
+        "firewall",
+        "ingressPolicy",
+        long.as_str(),
+    ));
+    stage.refuses(&call, 7, &["unknown ingress policy", "abab"]);
     for path in ["ipam.addresses.0.address", "ipam.addresses.0.gateway", "ipam.routes.0.dst"] {
         refuses("static", path, 7);
     }
