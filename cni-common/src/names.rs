@@ -10,6 +10,8 @@ const DIGITS: usize = 11;
 const MAX_ALIAS: usize = 254;
 /// What stands behind the alias of a pair whose ADD has not come to its end.
 const UNFINISHED: &str = " (being attached)";
+/// What stands between an attachment and its pod.
+const POD: &str = " pod ";
 
 /// The name of an attachment's host interface.
 pub fn host_interface(attachment: &Attachment) -> String {
@@ -45,7 +47,7 @@ fn digits(text: &str) -> String {
 /// Kubernetes pod if there is one.
 pub fn alias(attachment: &Attachment, pod: Option<&str>) -> String {
     let text = match pod {
-        Some(pod) => format!("{attachment} pod {pod}"),
+        Some(pod) => format!("{attachment}{POD}{pod}"),
         None => attachment.to_string(),
     };
     cut(text, MAX_ALIAS)
@@ -98,6 +100,12 @@ pub fn attachment_of(name: &str, alias: &str) -> Option<Attachment> {
     (host_interface(&attachment) == name).then_some(attachment)
 }
 
+/// The Kubernetes pod that an alias names: `<namespace>/<name>`.
+pub fn pod_of(alias: &str) -> Option<&str> {
+    let (_attachment, pod) = alias.split_once(POD)?;
+    (!pod.is_empty()).then_some(pod)
+}
+
 /// Cuts ASCII text; names and IDs hold nothing else, a pod's name may.
 fn cut(mut text: String, longest: usize) -> String {
     let mut end = longest.min(text.len());
@@ -137,6 +145,8 @@ mod tests {
         assert_eq!(unfinished_alias(&long).len(), 254);
         assert!(is_unfinished(&unfinished_alias(&long)) && !is_unfinished(&alias(&long, None)));
         assert_eq!(alias(&attachment("c1"), Some("shop/web-0")), "net/c1/eth0 pod shop/web-0");
+        assert_eq!(pod_of("net/c1/eth0 pod shop/web-0"), Some("shop/web-0"));
+        assert_eq!(pod_of(&unfinished_alias(&attachment("c1"))), None);
         assert!(is_host_interface_of("net", &host_interface(&long), &unfinished_alias(&long)));
     }
 

@@ -118,6 +118,21 @@ impl Runtime {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
+    /// GC of every plugin that says nothing of who lives: each releases what is proved to be dead.
+    ///
+    /// # Errors
+    /// Below 1.1.0; else what every plugin that failed said; all are called.
+    pub fn gc_without_list(&self, list: &NetworkList) -> Result<(), Vec<Error>> {
+        if !list.at_least([1, 1, 0]) {
+            return Err(vec![Error::new("GC: the list's version does not allow GC")]);
+        }
+        let call = |plugin| {
+            self.call("GC", &Attachment::default(), (plugin, list.config_of(plugin))).err()
+        };
+        let errors: Vec<Error> = list.plugins().iter().filter_map(call).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
     /// STATUS of every plugin in order, from 1.1.0 on.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ impl Plugin {
     }
 
     /// Whether it asks for a capability.
-    fn has_capability(&self, name: &str) -> bool {
+    pub fn has_capability(&self, name: &str) -> bool {
         let asked = self.keys.get("capabilities").and_then(|all| all.get(name));
         asked.is_some_and(|asked| asked == &Value::Bool(true))
     }

@@ -209,6 +209,54 @@ fn a_del_that_fails_stops_there_and_stays_known() {
 }
 
 #[test]
+fn the_cache_is_in_libcnis_form_and_libcnis_is_read() {
+    let bench = Bench::new();
+    let attachment = Attachment::new("c1", "/run/netns/c1").args("IgnoreUnknown=1;IP=10.0.0.2");
+    let attachment = attachment.capabilities([("mac", json!("02:00:00:00:00:01"))]);
+    bench.runtime.add(&list("1.0.0"), &attachment).unwrap();
+    let file = bench.runtime.cache().file("net", &attachment);
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    let entry: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(entry["kind"], "cniCacheV1");
+    assert_eq!(entry["cniArgs"], json!([["IgnoreUnknown", "1"], ["IP", "10.0.0.2"]]));
+    assert!(entry["config"].is_string(), "{entry}");
+    let cached = bench.runtime.cache().entries().unwrap().remove(0);
+    assert_eq!(cached.config, Some(list("1.0.0").to_json()));
+    assert_eq!(cached.attachment.args, "IgnoreUnknown=1;IP=10.0.0.2");
+
+    // What libcni 1.3 wrote for `echo '{"a":1}'` as its list, and what it wrote before there was a kind.
+    let kept = json!({"kind": "cniCacheV1", "containerId": "c2", "config": "eyJhIjoxfQ==",
+        "ifName": "eth0", "networkName": "net", "netns": "/run/netns/c2",
+        "cniArgs": [["IgnoreUnknown", "1"]], "result": {"cniVersion": "1.0.0", "ips": []}});
+    let second = Attachment::new("c2", "");
+    fs::write(bench.runtime.cache().file("net", &second), kept.to_string()).unwrap();
+    let cached = bench.runtime.cache().entries().unwrap().remove(1);
+    assert_eq!(cached.config, Some(json!({"a": 1})));
+    assert_eq!(cached.attachment.netns, "/run/netns/c2");
+    let legacy = Attachment::new("c3", "");
+    fs::write(bench.runtime.cache().file("net", &legacy), kept["result"].to_string()).unwrap();
+    assert_eq!(bench.runtime.cache().result(&list("1.0.0"), &legacy), Some(kept["result"].clone()));
+}
+
+#[test]
+fn a_folder_has_lists_before_single_plugins_and_says_what_is_none() {
+    let bench = Bench::new();
+    let folder = bench.dir.join("net.d");
+    fs::create_dir(&folder).unwrap();
+    let write = |file: &str, text: &str| fs::write(folder.join(file), text).unwrap();
+    write("10-a.conf", r#"{"cniVersion":"1.0.0","name":"net","type":"first"}"#);
+    write("20-b.conflist", r#"{"cniVersion":"1.0.0","name":"net","plugins":[{"type":"second"}]}"#);
+    write("30-c.conflist", "{");
+    write("40-d.txt", "{");
+    let found = NetworkList::find_in(&folder, "net").unwrap();
+    assert_eq!(found.plugins()[0].kind(), "second");
+    let error = NetworkList::find_in(&folder, "other").unwrap_err().to_string();
+    assert!(error.contains("there is: net, net;") && error.contains("30-c.conflist"), "{error}");
+    assert!(!error.contains("40-d"), "{error}");
+}
+
+#[test]
 fn a_corrupt_cache_is_a_del_without_a_result() {
     let bench = Bench::new();
     let (list, attachment) = (list("1.0.0"), attachment("c1"));

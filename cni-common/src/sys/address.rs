@@ -8,10 +8,11 @@ use netlink_packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 
 use super::netlink::Netlink;
 use crate::error::{Context, Result};
-use crate::types::net::{DuplicateDetection, LinkAddress};
+use crate::types::net::{DuplicateDetection, Link, LinkAddress};
 
 impl Netlink {
     /// Gives the link with this index an address.
@@ -43,6 +44,25 @@ impl Netlink {
     pub fn list_addresses(&mut self, index: u32) -> Result<Vec<LinkAddress>> {
         let mut request = AddressMessage::default();
         request.header.index = index;
+        self.list_addresses_by(request)
+    }
+
+    /// The addresses of a pair's other end, in whatever namespace that is; none where it is gone.
+    /// Kernels before 4.20 do not look there.
+    pub fn list_peer_addresses(&mut self, link: &Link) -> Result<Vec<LinkAddress>> {
+        let Some(index) = link.peer else { return Ok(Vec::new()) };
+        let mut request = AddressMessage::default();
+        request.header.index = index;
+        request.attributes.extend(link.peer_netns.map(AddressAttribute::TargetNetNsId));
+        match self.list_addresses_by(request) {
+            // The namespace went with its number.
+            Err(error) if error.raw_errno() == Some(Errno::EINVAL) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    fn list_addresses_by(&mut self, request: AddressMessage) -> Result<Vec<LinkAddress>> {
+        let index = request.header.index;
         let answers =
             self.dump(&RouteNetlinkMessage::GetAddress(request)).context("list addresses")?;
         let found = answers.into_iter().filter_map(|answer| match answer {

@@ -84,6 +84,20 @@ impl Netlink {
         }
     }
 
+    /// The other end of a pair, in whatever namespace that is; `None` where there is none, or its
+    /// namespace has no number here. Kernels before 4.17 do not look there.
+    pub fn find_peer(&mut self, link: &Link) -> Result<Option<Link>> {
+        let Some(index) = link.peer else { return Ok(None) };
+        let Some(netns) = link.peer_netns else { return self.find_link_by_index(index) };
+        let mut request = indexed(index).build();
+        request.attributes.push(LinkAttribute::IfNetnsId(netns));
+        match self.get_link(request) {
+            // The namespace went with its number.
+            Err(error) if error.raw_errno() == Some(Errno::EINVAL) => Ok(None),
+            other => other.with_context(|| format!("look up the peer of {:?}", link.name)),
+        }
+    }
+
     fn get_link(&mut self, mut request: LinkMessage) -> Result<Option<Link>> {
         request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
         match self.get(&RouteNetlinkMessage::GetLink(request)) {
@@ -245,6 +259,9 @@ impl Link {
             LinkAttribute::TxQueueLen(length) => self.tx_queue_length = length,
             LinkAttribute::Controller(index) => self.master = Some(index),
             LinkAttribute::Link(index) => self.peer = Some(index),
+            LinkAttribute::LinkNetNsId(number) => {
+                self.peer_netns = Some(number).filter(|number| *number >= 0);
+            }
             LinkAttribute::IfAlias(alias) => self.alias = alias,
             LinkAttribute::OperState(state) => self.is_operational = state == State::Up,
             LinkAttribute::LinkInfo(infos) => {

@@ -8,7 +8,7 @@ pub fn sha256(text: &str, digits: usize) -> String {
 }
 
 /// The first `digits` of SHA-512, by which the reference plugins name theirs. At most 128.
-pub(crate) fn sha512(text: &str, digits: usize) -> String {
+pub fn sha512(text: &str, digits: usize) -> String {
     hexadecimal(&Sha512::digest(text.as_bytes()), digits)
 }
 

@@ -23,6 +23,9 @@ pub struct Link {
     pub master: Option<u32>,
     /// The index of its peer, in the peer's namespace.
     pub peer: Option<u32>,
+    /// The kernel's number of the peer's namespace, as long as it has one in the link's own; `None`
+    /// for a peer in the same.
+    pub peer_netns: Option<i32>,
     /// What an administrator wrote on it.
     pub alias: String,
     /// Whether it is to be up.

@@ -139,6 +139,11 @@ fn found(rules: &str) {
     log::debug(|| format!("CHECK: masquerading is complete: {rules}"));
 }
 
+/// The comments of all attachments that this suite masquerades on nf_tables.
+pub fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
+    nftables::list_owners(nft)
+}
+
 /// Removes the masquerading of the network's attachments that live no more. Without a list the
 /// chains that the reference may have made stay: nothing proves whom they are of.
 pub fn gc(

@@ -69,6 +69,12 @@ fn missing(nft: &mut Nft, subject: &Subject<'_>, mac: Mac) -> Result<Report> {
     Ok(report)
 }
 
+/// The comments of all attachments whose port is guarded.
+pub fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
+    let found = nft.search_elements((TABLE, &ports()), usize::MAX, |_all| true)?;
+    Ok(found.into_iter().map(|element| element.comment).collect())
+}
+
 /// Removes the guards of the network's attachments that live no more.
 pub fn gc(network: &NetworkName, living: &owner::Living<'_>) -> Result<()> {
     let stale = |element: &Element| living.is_stale(&element.comment);

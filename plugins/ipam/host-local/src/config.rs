@@ -19,7 +19,7 @@ use crate::range::{RangeSet, RangeSpec, refuse_overlap};
 use crate::store::Location;
 
 /// Where pools are kept unless `dataDir` says otherwise.
-const DATA_DIR: &str = "/var/lib/cni/networks";
+pub const DATA_DIR: &str = "/var/lib/cni/networks";
 
 /// An attachment gets one address of every set: more than any has, and few enough that the index
 /// keeps them all on one page.

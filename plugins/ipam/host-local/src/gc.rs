@@ -6,7 +6,6 @@ use cni_common::spec::ValidAttachments;
 use cni_common::{Error, Result, log};
 
 use crate::store::{Holder, Lease, Location, Pool};
-use crate::usage::Usage;
 
 /// Frees what is held by none of `valid`, in whatever boot it was allocated. Without a list: what is
 /// proved to be nobody's any more.
@@ -15,7 +14,7 @@ pub(crate) fn gc(location: &Location, valid: Option<&ValidAttachments<'_>>) -> R
     let leases = pool.leases()?;
     let is_stale = |lease: &&Lease| match valid {
         Some(valid) => !lives(&lease.holder, valid),
-        None => is_dead(&pool, lease),
+        None => pool.proof_of(lease).is_some(),
     };
     let stale: Vec<&Lease> = leases.iter().filter(is_stale).collect();
     for Lease { ip, holder } in &stale {
@@ -25,13 +24,6 @@ pub(crate) fn gc(location: &Location, valid: Option<&ValidAttachments<'_>>) -> R
     let failures = pool.reclaim(&stale)?;
     pool.save();
     Error::join(failures)
-}
-
-/// Whether it is proved that nobody holds the address. No ADD can make a lease meanwhile: the pool's
-/// lock is held.
-fn is_dead(pool: &Pool, lease: &Lease) -> bool {
-    let is_attachment = matches!(lease.holder, Holder::Attachment(..));
-    Usage::is_reclaimable(pool, lease) || (is_attachment && pool.is_of_dead_attachment(lease.ip))
 }
 
 /// Whether the holder of a file is to keep it. An operator's note stays: it names no attachment

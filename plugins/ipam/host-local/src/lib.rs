@@ -19,7 +19,7 @@ pub mod range;
 pub mod resolv;
 mod status;
 pub mod store;
-mod usage;
+pub mod usage;
 
 use cni_common::Result;
 use std::net::IpAddr;

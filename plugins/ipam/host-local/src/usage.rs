@@ -12,11 +12,11 @@ use cni_common::{Error, Result, log};
 
 use crate::allocate;
 use crate::range::RangeSet;
-use crate::store::{Holder, Lease, Pool};
+use crate::store::{Lease, Pool};
 
 /// The usage of one set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Addresses that may be allocated, in all.
     pub total: u128,
     /// Of these, held by a container that may live.
@@ -29,21 +29,30 @@ impl Usage {
     /// Counts the usage of `set` by reading every file of the pool.
     pub(crate) fn of(pool: &mut Pool, set: &RangeSet) -> Result<Self> {
         let leases = pool.leases()?;
+        Ok(Self::count(set, &leases, |lease| Self::is_reclaimable(pool, lease)))
+    }
+
+    /// Counts the usage of `set`, given all of the pool's leases.
+    pub fn count(
+        set: &RangeSet,
+        leases: &[Lease],
+        is_reclaimable: impl Fn(&Lease) -> bool,
+    ) -> Self {
         let mut usage = Self { total: 0, held: 0, reclaimable: 0 };
         for span in set.ranges().iter().flat_map(allocate::allocatable) {
             usage.total = usage.total.saturating_add(span.count());
         }
         for lease in leases.iter().filter(|lease| allocate::is_allocatable(set, lease.ip)) {
-            match Self::is_reclaimable(pool, lease) {
+            match is_reclaimable(lease) {
                 true => usage.reclaimable += 1,
                 false => usage.held += 1,
             }
         }
-        Ok(usage)
+        usage
     }
 
     /// Addresses that there is no file of.
-    pub(crate) fn free(&self) -> u128 {
+    pub fn free(&self) -> u128 {
         self.total.saturating_sub(self.held).saturating_sub(self.reclaimable)
     }
 
@@ -52,7 +61,7 @@ impl Usage {
         let leases = pool.leases()?;
         let of_set = leases.iter().filter(|lease| allocate::is_allocatable(set, lease.ip));
         let stale: Vec<&Lease> = of_set.filter(|lease| Self::is_reclaimable(pool, lease)).collect();
-        stale.iter().for_each(|lease| log_reclaim(lease));
+        stale.iter().for_each(|lease| log_reclaim(pool, lease));
         let addresses: Vec<IpAddr> = stale.iter().map(|lease| lease.ip).collect();
         Error::join(pool.reclaim(&addresses)?)?;
         Ok(addresses.len())
@@ -65,15 +74,14 @@ impl Usage {
         if !Self::is_reclaimable(pool, &lease) {
             return Ok(false);
         }
-        log_reclaim(&lease);
+        log_reclaim(pool, &lease);
         Error::join(pool.reclaim(&[ip])?)?;
         Ok(true)
     }
 
     /// Whether it is proved that nobody holds the address of `lease`.
-    pub(crate) fn is_reclaimable(pool: &Pool, lease: &Lease) -> bool {
-        let Lease { ip, holder } = lease;
-        holder.is_nobody() || (*holder != Holder::Unknown && pool.is_of_earlier_boot(*ip))
+    fn is_reclaimable(pool: &Pool, lease: &Lease) -> bool {
+        pool.proof_of_file(lease).is_some()
     }
 
     /// What an operator may do about a full set.
@@ -95,10 +103,9 @@ impl fmt::Display for Usage {
 }
 
 /// The line that tells of a reclaim.
-fn log_reclaim(lease: &Lease) {
-    let why = match lease.holder.is_nobody() {
-        true => "its file was left unfinished",
-        false => "it was allocated in an earlier boot",
-    };
-    log::debug(|| format!("reclaiming {} from container {}: {why}", lease.ip, lease.holder.name()));
+fn log_reclaim(pool: &Pool, lease: &Lease) {
+    let Some(proof) = pool.proof_of_file(lease) else { return };
+    log::debug(|| {
+        format!("reclaiming {} from container {}: {proof}", lease.ip, lease.holder.name())
+    });
 }

@@ -55,7 +55,7 @@ fn a_reference_to_a_decision_leads_to_one() {
 /// The documents and the source.
 fn texts() -> Vec<PathBuf> {
     let mut texts = vec![golden::path("README.md"), golden::path("CHANGELOG.md")];
-    for folder in ["docs", "cni-common", "cni-runtime", "plugins", "tests", "scripts"] {
+    for folder in ["docs", "cni-common", "cni-runtime", "plugins", "tools", "tests", "scripts"] {
         collect(&golden::path(folder), &mut texts);
     }
     texts

@@ -64,6 +64,7 @@ pub(crate) fn crate_folders() -> Vec<PathBuf> {
     let mut found = vec![golden::path("cni-common"), golden::path("cni-runtime")];
     let folders = |path: PathBuf| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
     let below = folders(golden::path("plugins")).chain(folders(golden::path("plugins/ipam")));
+    let below = below.chain(folders(golden::path("tools")));
     found.extend(below.filter(|path| path.join("Cargo.toml").is_file()));
     found.sort();
     found

@@ -99,6 +99,16 @@ pub(super) fn check(
     Ok(())
 }
 
+/// The comments of all that is in the maps of attachments.
+pub(super) fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
+    let mut owners = Vec::new();
+    for registry in [attachments(), former_attachments()] {
+        let found = nft.search_elements((TABLE, registry.set()), usize::MAX, |_all| true)?;
+        owners.extend(found.into_iter().map(|element| element.comment));
+    }
+    Ok(owners)
+}
+
 /// Whether the attachment is in one of the maps.
 pub(super) fn is_registered(nft: &mut Nft, subject: &Subject<'_>) -> Result<bool> {
     Ok(registered(nft, subject)?.count > 0)

@@ -26,6 +26,13 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    /// The cache of `network` in `data_dir`, if there is one.
+    pub(super) fn open_present(data_dir: &Path, network: &str) -> Option<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let folder = openat(AT_FDCWD, &data_dir.join(FOLDER), flags, Mode::empty()).ok()?;
+        Some(Self { folder, network: network.to_owned() })
+    }
+
     /// The cache of `network` in `data_dir`, made if need be.
     pub(super) fn open(data_dir: &Path, network: &str) -> io::Result<Self> {
         let path = data_dir.join(FOLDER);

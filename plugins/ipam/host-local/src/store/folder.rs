@@ -2,33 +2,29 @@
 //!
 //! Nothing is kept here and nothing decided; each method is one thing done to one file.
 
-use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use cni_common::sys::lock::FileLock;
 use cni_common::{Code, Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
-use nix::sys::stat::{Mode, fstat, fstatat};
+use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::lease::Holder;
-use super::open::{open_dir, openat};
+use super::files::{Files, failed, last_name, name};
+use super::open::openat;
 use super::origin::{self, Origin};
 use super::probe;
-use super::stamp::Mtime;
 
 /// How long a call waits for the pool: well below every caller's own deadline (2 minutes and more).
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
-/// No address file is longer: two names of at most 255 bytes and the break.
-const MAX_LENGTH: usize = 1024;
 /// How often the lock file may be replaced by another while we wait for it.
 const MAX_RETRIES: usize = 8;
 /// Who may read and write an address file.
@@ -37,9 +33,16 @@ const PRIVATE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 /// A pool folder whose lock is held.
 #[derive(Debug)]
 pub(super) struct Folder {
-    path: PathBuf,
-    dir: OwnedFd,
+    files: Files,
     _lock: FileLock,
+}
+
+impl Deref for Folder {
+    type Target = Files;
+
+    fn deref(&self) -> &Files {
+        &self.files
+    }
 }
 
 /// An address file that has no name yet. Nothing is left of it unless it gets one.
@@ -54,14 +57,9 @@ pub(super) struct Draft {
 impl Folder {
     /// Opens the folder at `path` and locks it; `None` if there is none.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         for _ in 0..MAX_RETRIES {
-            let dir = match openat(AT_FDCWD, path, flags, Mode::empty()) {
-                Ok(dir) => dir,
-                Err(Errno::ENOENT) => return Ok(None),
-                Err(errno) => return Err(failed("open pool folder", path, errno)),
-            };
-            let lock = match lock(&dir, &path.join("lock")) {
+            let Some(files) = Files::open(path)? else { return Ok(None) };
+            let lock = match lock(files.dir(), &path.join("lock")) {
                 Ok(lock) => lock,
                 // The folder itself was deleted between the two opens.
                 Err(error) if error.is_not_found() && !path.exists() => return Ok(None),
@@ -71,7 +69,7 @@ impl Folder {
             let had = fstat(lock.file()).map(|stat| (stat.st_dev, stat.st_ino));
             let there = nix::sys::stat::stat(&path.join("lock"));
             if had.is_ok() && had == there.map(|stat| (stat.st_dev, stat.st_ino)) {
-                return Ok(Some(Self { path: path.to_owned(), dir, _lock: lock }));
+                return Ok(Some(Self { files, _lock: lock }));
             }
         }
         let message = format!("lock {}: replaced again and again", path.join("lock").display());
@@ -95,32 +93,6 @@ impl Folder {
             )?;
         }
         Err(failed("create pool folder", path, Errno::ENOENT))
-    }
-
-    /// The folder's path, for messages.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The file of `ip`, for messages.
-    pub(super) fn path_of(&self, ip: IpAddr) -> PathBuf {
-        self.path.join(ip.to_string())
-    }
-
-    /// The folder, for its mtime.
-    pub(super) fn dir(&self) -> &OwnedFd {
-        &self.dir
-    }
-
-    /// Device and inode of the folder.
-    pub(super) fn identity(&self) -> Result<(u64, u64)> {
-        let stat = fstat(&self.dir).map_err(|errno| failed("stat", &self.path, errno))?;
-        Ok((stat.st_dev, stat.st_ino))
-    }
-
-    /// The folder's time of change.
-    pub(super) fn mtime(&self) -> Result<Mtime> {
-        Mtime::of(&self.dir).map_err(|errno| failed("stat", &self.path, errno))
     }
 
     /// A file without a name that says `content`, with this `origin`.
@@ -177,41 +149,6 @@ impl Folder {
         }
     }
 
-    /// Who holds `ip`; `None` if there is no file of it.
-    pub(super) fn read_lease(&self, ip: IpAddr) -> Result<Option<Holder>> {
-        // Not blocking: the name may be a FIFO's. Not following: it may be a link to anything.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = match openat(&self.dir, name(ip).as_str(), flags, Mode::empty()) {
-            Ok(fd) => File::from(fd),
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => return Ok(Some(Holder::Unknown)),
-            Err(errno) => return Err(failed("read", &self.path_of(ip), errno)),
-        };
-        // One read: of a file this short it brings all.
-        let mut content = [0; MAX_LENGTH + 1];
-        let mut read = || loop {
-            match (&file).read(&mut content) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
-        };
-        match read() {
-            // A FIFO without a writer is as empty as a file that was never written.
-            Ok(0) if !file.metadata().is_ok_and(|metadata| metadata.is_file()) => {
-                Ok(Some(Holder::Unknown))
-            }
-            Ok(length) if length > MAX_LENGTH => Ok(Some(Holder::Unknown)),
-            Ok(length) => Ok(Some(Holder::parse(content.get(..length).unwrap_or_default()))),
-            Err(error) if is_no_file(&error) => Ok(Some(Holder::Unknown)),
-            Err(error) => Err(Error::io("read", &self.path_of(ip), &error)),
-        }
-    }
-
-    /// What this suite noted of the file of `ip` when it made it.
-    pub(super) fn origin_of(&self, ip: IpAddr) -> Origin {
-        origin::read(&self.path_of(ip))
-    }
-
     /// Deletes the file of `ip`; one that is gone already is done.
     pub(super) fn remove_lease(&self, ip: IpAddr) -> Result<()> {
         self.unlink(&name(ip)).map_err(|errno| failed("remove", &self.path_of(ip), errno))
@@ -222,33 +159,6 @@ impl Folder {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(errno),
         }
-    }
-
-    /// The addresses that there are files of.
-    pub(super) fn list(&self) -> Result<Vec<IpAddr>> {
-        let list = |errno| failed("list", &self.path, errno);
-        let mut dir = open_dir(&self.dir).map_err(list)?;
-        let mut addresses = Vec::new();
-        for entry in dir.iter() {
-            let entry = entry.map_err(list)?;
-            addresses.extend(parse_name(OsStr::from_bytes(entry.file_name().to_bytes())));
-        }
-        Ok(addresses)
-    }
-
-    /// The address allocated last of the set `index`; `None` if none is recorded that can be read. It
-    /// is a hint only: whatever else is in its place, the round begins anew.
-    pub(super) fn last_reserved(&self, index: usize) -> Option<IpAddr> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let fd = openat(&self.dir, last_name(index).as_str(), flags, Mode::empty()).ok()?;
-        let mut text = String::new();
-        File::from(fd).take(MAX_LENGTH as u64).read_to_string(&mut text).ok()?;
-        text.trim().parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
-    }
-
-    /// Whether the set `index` has its record, so that writing it will not change the folder.
-    pub(super) fn has_last_reserved(&self, index: usize) -> bool {
-        fstatat(&self.dir, last_name(index).as_str(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Records the address allocated last. Written over the old one and then cut, so that a full disk
@@ -279,30 +189,4 @@ fn fill(file: &File, content: &str, origin: &Origin) -> io::Result<()> {
     origin::write(file, origin)?;
     let mut file = file;
     file.write_all(content.as_bytes())
-}
-
-fn failed(operation: &str, path: &Path, errno: Errno) -> Error {
-    Error::io(operation, path, &errno.into())
-}
-
-fn name(ip: IpAddr) -> String {
-    ip.to_string()
-}
-
-fn last_name(index: usize) -> String {
-    format!("last_reserved_ip.{index}")
-}
-
-/// The address that a file is named by. Another spelling than the canonical one names none: it
-/// would not be found when that address is asked for.
-fn parse_name(name: &OsStr) -> Option<IpAddr> {
-    let text = name.to_str()?;
-    let ip: IpAddr = text.parse().ok()?;
-    (ip.to_string() == text && ip == ip.to_canonical()).then_some(ip)
-}
-
-/// What reading a folder, or a FIFO without a writer, answers.
-fn is_no_file(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw);
-    matches!(errno, Some(Errno::EISDIR | Errno::EAGAIN | Errno::EINVAL))
 }

@@ -82,6 +82,15 @@ impl History {
         (u128::from(age) < cooldown.as_millis()).then_some(released)
     }
 
+    /// The addresses that were released less than `cooldown` ago.
+    pub(super) fn cooling(&mut self, cooldown: Duration) -> Vec<IpAddr> {
+        let slots = self.table.all().unwrap_or_default();
+        let released = slots.iter().filter(|slot| slot.value & POD == 0);
+        let addresses: Vec<IpAddr> = released.map(|slot| address_of(slot.number)).collect();
+        let cools = |ip: &IpAddr| self.cooling_since(*ip, cooldown).is_some();
+        addresses.into_iter().filter(cools).collect()
+    }
+
     fn change(&mut self, work: impl FnOnce(&mut Table) -> io::Result<()>) {
         if self.table.records() > MAX_RECORDS {
             self.forget_half();

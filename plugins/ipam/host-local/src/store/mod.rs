@@ -3,10 +3,11 @@
 //! A [`Pool`] exists only while its lock is held; dropping it lets go. The address files are the
 //! truth (`folder`); an index beside them (`index`) spares reading them all, and is trusted only
 //! while a stamp on the folder (`stamp`) proves that nobody else changed it
-//! (`docs/decisions/0007`). What is kept of free addresses is in `history`. Nothing here knows
+//! (`docs/decisions/0007`). A [`View`] only looks, and needs no lock. What is kept of free addresses is in `history`. Nothing here knows
 //! ranges or a configuration.
 
 mod cache;
+mod files;
 mod folder;
 mod history;
 mod index;
@@ -15,9 +16,11 @@ mod open;
 mod origin;
 mod parallel;
 mod probe;
+mod proof;
 mod query;
 mod stamp;
 mod table;
+mod view;
 
 use std::collections::HashSet;
 use std::io;
@@ -30,6 +33,8 @@ use cni_common::types::{ContainerId, IfName};
 use cni_common::{Error, Result, log};
 
 pub use lease::{Holder, Lease};
+pub use proof::Proof;
+pub use view::{Described, View};
 
 use cache::Cache;
 use folder::Folder;
@@ -232,18 +237,17 @@ impl Pool {
         self.attacher = attacher.map(ToString::to_string);
     }
 
-    /// Whether the attachment that `ip` was allocated for is proved to be dead.
-    pub(crate) fn is_of_dead_attachment(&self, ip: IpAddr) -> bool {
-        let Some(now) = &self.identity.boot else { return false };
-        let Origin { boot, attacher } = self.folder.origin_of(ip);
-        let attacher = attacher.and_then(|text| text.parse::<Attacher>().ok());
-        boot.as_ref() == Some(now) && attacher.is_some_and(|attacher| attacher.is_dead())
+    /// What proves that the address of `lease` is nobody's any more. No ADD can make a lease
+    /// meanwhile: the pool's lock is held.
+    pub fn proof_of(&self, lease: &Lease) -> Option<Proof> {
+        let origin = self.folder.origin_of(lease.ip);
+        Proof::find(&lease.holder, self.identity.boot.as_deref(), &origin)
     }
 
-    /// Whether the file of `ip` was made by this suite in an earlier boot.
-    pub(crate) fn is_of_earlier_boot(&self, ip: IpAddr) -> bool {
-        let Some(now) = &self.identity.boot else { return false };
-        self.folder.origin_of(ip).boot.is_some_and(|boot| boot != *now)
+    /// The same by the file alone, whatever is known of its attachment.
+    pub(crate) fn proof_of_file(&self, lease: &Lease) -> Option<Proof> {
+        let origin = self.folder.origin_of(lease.ip);
+        Proof::of_file(&lease.holder, self.identity.boot.as_deref(), &origin)
     }
 
     /// The address allocated last of the set `index`.

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use cni_common::sys::attacher::Attacher;
 use rustix::fs::{XattrFlags, fsetxattr, lgetxattr};
 use rustix::io::Errno;
 
@@ -26,6 +27,25 @@ pub(super) struct Origin {
     pub(super) boot: Option<String>,
     /// Who makes the attachment.
     pub(super) attacher: Option<String>,
+}
+
+impl Origin {
+    /// Whether the file was made by this suite in an earlier boot than `now`.
+    pub(super) fn is_of_earlier_boot(&self, now: Option<&str>) -> bool {
+        match (self.boot.as_deref(), now) {
+            (Some(boot), Some(now)) => boot != now,
+            _ => false,
+        }
+    }
+
+    /// Whether the attachment that the address was allocated for in this boot, `now`, is proved to be
+    /// dead.
+    pub(super) fn is_of_dead_attachment(&self, now: Option<&str>) -> bool {
+        let attacher = || self.attacher.as_deref()?.parse::<Attacher>().ok();
+        now.is_some()
+            && self.boot.as_deref() == now
+            && attacher().is_some_and(|attacher| attacher.is_dead())
+    }
 }
 
 /// The running boot's ID; `None` where /proc does not tell.

@@ -1,0 +1,70 @@
+//! What there is of every attachment: its leases, its links, its rules. The one reading that all
+//! commands share. It changes nothing and waits for no lock.
+//!
+//! - `value`: what is known of an attachment, and its state.
+//! - `leases`, `links`, `rules`, `cached`: where that is known from.
+//! - `state`: what it all comes to.
+
+mod cached;
+mod leases;
+mod links;
+mod rules;
+mod state;
+mod value;
+
+use std::collections::BTreeMap;
+
+use cni_common::Result;
+use cni_common::sys::Netlink;
+use cni_common::sys::nft::Nft;
+use cni_common::types::net::Link;
+
+use crate::networks::{Networks, Places};
+
+pub(crate) use rules::Rules;
+pub(crate) use value::{Attached, Key, State};
+
+/// All attachments, as they were at one time.
+#[derive(Debug, Default)]
+pub(crate) struct Attachments {
+    /// The attachments by network, container and interface.
+    pub(crate) all: BTreeMap<Key, Attached>,
+    /// The bridges by their indices.
+    pub(crate) bridges: BTreeMap<u32, Link>,
+    /// All pairs' ends on this host, attached or not.
+    pub(crate) pairs: Vec<Link>,
+}
+
+impl Attachments {
+    /// Reads them. Networks that only an attachment tells of are added to `networks`.
+    pub(crate) fn read(places: &Places, networks: &mut Networks) -> Result<Self> {
+        let mut found = Self::default();
+        let mut host = Netlink::open()?;
+        let mut nft = Nft::open()?;
+        // In this order: what an ADD makes it makes the other way round, and what has come in between
+        // `state` finds.
+        leases::read(&mut found, networks)?;
+        links::read(&mut found, &mut host)?;
+        cached::read(&mut found, places);
+        links::look_inside(&mut found, &mut host, networks)?;
+        rules::read(&mut found, &mut nft)?;
+        state::decide(&mut found, (&mut host, &mut nft), networks)?;
+        for network in found.all.keys().filter_map(|key| key.network.parse().ok()) {
+            networks.entry(network);
+        }
+        Ok(found)
+    }
+
+    /// Those of a network.
+    pub(crate) fn of<'a>(
+        &'a self,
+        network: &'a str,
+    ) -> impl Iterator<Item = (&'a Key, &'a Attached)> {
+        self.all.iter().filter(move |(key, _)| key.network == network)
+    }
+
+    /// The name of the bridge with this index.
+    pub(crate) fn bridge(&self, index: Option<u32>) -> Option<&str> {
+        self.bridges.get(&index?).map(|link| link.name.as_str())
+    }
+}

@@ -1,0 +1,115 @@
+//! What the packet filter has for attachments, and the ports that it publishes.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use causeway_bridge::filter::{masquerade, spoofcheck};
+use causeway_portmap::plan as portmap;
+use cni_common::Result;
+use cni_common::nft::Value;
+use cni_common::packet_filter::owner;
+use cni_common::packet_filter::table::INET;
+use cni_common::sys::nft::Nft;
+
+use super::Attachments;
+use super::value::{Key, Published};
+
+/// A kind of rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rules {
+    /// Those of `ipMasq`.
+    Masquerading,
+    /// Those of `macspoofchk`.
+    MacCheck,
+    /// Those of `portmap`.
+    Ports,
+    /// Those of `firewall`.
+    Firewall,
+}
+
+impl Rules {
+    /// The word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Masquerading => "ipMasq",
+            Self::MacCheck => "macspoofchk",
+            Self::Ports => "portmap",
+            Self::Firewall => "firewall",
+        }
+    }
+}
+
+/// Adds which rules there are for whom. A comment in which a name was cut is found by the attachments
+/// that are known.
+pub(super) fn read(found: &mut Attachments, nft: &mut Nft) -> Result<()> {
+    let mut owners: Vec<(Rules, String)> = Vec::new();
+    let mut note =
+        |rules, comments: Vec<String>| owners.extend(comments.into_iter().map(|one| (rules, one)));
+    note(Rules::Masquerading, masquerade::list_owners(nft)?);
+    note(Rules::MacCheck, spoofcheck::list_owners(nft)?);
+    note(Rules::Ports, registered(nft, &portmap::attachments())?);
+    note(Rules::Firewall, registered(nft, &causeway_firewall::plan::attachments())?);
+    if owners.is_empty() {
+        return Ok(());
+    }
+    let known: BTreeMap<String, Key> = found
+        .all
+        .keys()
+        .filter_map(|key| Some((owner::comment(&key.attachment()?), key.clone())))
+        .collect();
+    let key = |comment: &str| {
+        let told = || owner::parse_comment(comment).as_ref().map(Key::of);
+        known.get(comment).cloned().or_else(told)
+    };
+    for (rules, comment) in owners {
+        if let Some(key) = key(&comment) {
+            found.all.entry(key).or_default().rules.insert(rules);
+        }
+    }
+    for (comment, port) in published(nft)? {
+        if let Some(key) = key(&comment) {
+            found.all.entry(key).or_default().ports.push(port);
+        }
+    }
+    found.all.values_mut().for_each(|attached| attached.ports.sort());
+    Ok(())
+}
+
+fn registered(
+    nft: &mut Nft,
+    registry: &cni_common::packet_filter::Registry,
+) -> Result<Vec<String>> {
+    let found = nft.search_elements((INET, registry.set()), usize::MAX, |_all| true)?;
+    Ok(found.into_iter().map(|element| element.comment).collect())
+}
+
+/// Every port that leads to a container, with the comment that says to which.
+fn published(nft: &mut Nft) -> Result<Vec<(String, Published)>> {
+    let mut all = Vec::new();
+    for map in portmap::maps() {
+        for element in nft.search_elements((INET, &map), usize::MAX, |_all| true)? {
+            let port = port(&element.key, &element.data);
+            all.extend(port.map(|port| (element.comment, port)));
+        }
+    }
+    Ok(all)
+}
+
+fn port(key: &[Value], data: &[Value]) -> Option<Published> {
+    let (host_ip, protocol, host_port): (Option<IpAddr>, u8, u16) = match key {
+        [Value::Protocol(protocol), Value::Port(port)] => (None, *protocol, *port),
+        [Value::Ip(ip), Value::Protocol(protocol), Value::Port(port)] => {
+            (Some(*ip), *protocol, *port)
+        }
+        _ => return None,
+    };
+    let [Value::Ip(container_ip), Value::Port(container_port)] = data else { return None };
+    let protocol = match protocol {
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        132 => "sctp".to_owned(),
+        number => number.to_string(),
+    };
+    let (container_ip, container_port) = (*container_ip, *container_port);
+    Some(Published { host_ip, host_port, protocol, container_ip, container_port })
+}

@@ -1,0 +1,125 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use cni_common::Result;
+
+use crate::exit::Exit;
+use crate::networks::Places;
+use crate::output::{self, Form, Output};
+use crate::{ls, net, pool, shell};
+
+/// What stands below every help text.
+const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
+    something was mended, 4 something wrong is left, 8 the tool could not do its work, 16 the command \
+    line is wrong.";
+
+/// Shows, checks and mends what the Causeway CNI plugins have made on this host.
+#[derive(Debug, Parser)]
+#[command(name = "causeway", version, after_help = EXIT_STATUS, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    places: PlaceArguments,
+    /// One JSON object on standard output instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args, Debug)]
+struct PlaceArguments {
+    /// The folder of network lists
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        env = "NETCONFPATH",
+        default_value = "/etc/cni/net.d"
+    )]
+    conf_dir: PathBuf,
+    /// A folder of pools, besides those that the network lists name
+    #[arg(long, global = true, value_name = "FOLDER", default_value = causeway_host_local::config::DATA_DIR)]
+    data_dir: PathBuf,
+    /// Where runtimes keep the results of ADD (in its folder `results`)
+    #[arg(long, global = true, value_name = "FOLDER", default_value = "/var/lib/cni")]
+    cache_dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List every attachment: whose it is, its addresses, its links, its published ports, its state
+    Ls {
+        /// Only of this network
+        network: Option<String>,
+    },
+    /// Show how much of each range set is held, reclaimable, cooling down, excluded and free
+    Pool {
+        /// Only of this network
+        network: Option<String>,
+    },
+    /// Call the plugins of a network list, as a container runtime does
+    #[command(subcommand)]
+    Net(net::Call),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        folder: PathBuf,
+    },
+}
+
+/// Reads the command line. What it asks of clap itself (`--help`) is done already, and then, as after a
+/// mistake, the exit status is all that is left.
+pub(crate) fn parse() -> std::result::Result<(Cli, Output), ExitCode> {
+    match Cli::try_parse() {
+        Ok(cli) => {
+            let form = if cli.json { Form::Json } else { Form::Text };
+            Ok((cli, Output::new(form)))
+        }
+        Err(message) => {
+            let is_mistake = message.use_stderr();
+            // Whoever asked has gone away.
+            message.print().ok();
+            Err(Exit::USAGE.when(is_mistake).into())
+        }
+    }
+}
+
+/// Does what is asked.
+pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
+    let PlaceArguments { conf_dir, data_dir, cache_dir } = &cli.places;
+    let places = Places {
+        conf_dir: conf_dir.clone(),
+        data_dir: data_dir.clone(),
+        cache_dir: cache_dir.clone(),
+    };
+    match &cli.command {
+        Command::Ls { network } => ls::ls(&places, network.as_deref(), output),
+        Command::Pool { network } => pool::pool(&places, network.as_deref(), output),
+        Command::Net(call) => net::run(call, &places, output),
+        Command::Completions { shell } => {
+            output::print(&shell::completions(*shell)).map(|()| Exit::OK)
+        }
+        Command::Man { folder } => shell::write_manual(folder).map(|()| Exit::OK),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

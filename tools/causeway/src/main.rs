@@ -1,0 +1,36 @@
+//! `causeway`: the operator's tool. It shows what the plugins of this suite have made on a host, finds
+//! what is not as it should be, and mends it.
+//!
+//! - `cli`: the command line; `exit`: the exit status.
+//! - `output`: standard output, as text or JSON.
+//! - `networks`: network lists and pools.
+//! - `attachments`: what there is of each attachment: the one reading that all commands share.
+//! - one module for each command.
+//!
+//! No logic lives in this file.
+
+mod attachments;
+mod cli;
+mod exit;
+mod ls;
+mod net;
+mod networks;
+mod output;
+mod pool;
+mod shell;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let (command, output) = match cli::parse() {
+        Ok(parsed) => parsed,
+        Err(status) => return status,
+    };
+    match cli::run(&command, output) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::complain(&error.to_string());
+            exit::Exit::FAILED.into()
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! `causeway` on throw-away hosts, beside the plugins that it is about.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod ls;
+mod net;
+mod node;
+mod pool;
+mod thousand;

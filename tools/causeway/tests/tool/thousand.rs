@@ -1,0 +1,75 @@
+//! A thousand attachments: everything that only looks takes less than a second.
+
+use std::fmt::Write;
+use std::fs;
+use std::time::Duration;
+
+use causeway_host_local::store::{Location, Pool};
+use cni_common::names;
+use cni_common::types::Attachment;
+use serde_json::json;
+use testsupport::Container;
+
+use crate::node::Node;
+
+/// As promised.
+const LIMIT: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_thousand_attachments_are_looked_at_within_a_second() {
+    let network = json!({"cniVersion": "1.0.0", "name": "pods", "plugins": [
+        {"type": "bridge", "bridge": "cni0", "ipam": {"type": "host-local", "subnet": "10.85.0.0/16"}}]});
+    let node = Node::new(&[network]);
+    let _all = attach_many(&node);
+    for words in ["ls", "pool"] {
+        let (answer, usage) = node.measured(words);
+        let listing = answer.expect_success().json();
+        let count = match words {
+            "pool" => usize::try_from(listing["pools"][0]["held"].as_u64().unwrap()).unwrap(),
+            _ => listing["networks"][0]["attachments"].as_array().unwrap().len(),
+        };
+        assert_eq!(count, 1000);
+        // Not by the clock: other tests have the processors meanwhile.
+        assert!(usage.cpu < LIMIT, "{words} took {usage:?}");
+        assert!(usage.memory < 64 * 1024, "{words} took {usage:?}");
+    }
+    let text = node.text(&["ls"], 0);
+    assert_eq!(text.matches("alive").count(), 1000);
+}
+
+/// What a thousand ADDs would have made, by two commands.
+fn attach_many(node: &Node) -> Container {
+    node.host.run(["ip", "link", "add", "cni0", "type", "bridge"]);
+    node.host.run(["ip", "link", "set", "cni0", "up"]);
+    let container = node.host.container("all");
+    let location = Location {
+        data_dir: "/var/lib/cni/networks".into(),
+        network: "pods".into(),
+        keeps_history: false,
+    };
+    let mut pool = Pool::create(&location).unwrap();
+    let (mut links, mut addresses) = (String::new(), String::new());
+    for number in 0..1000_u16 {
+        let attachment = Attachment {
+            network: "pods".parse().unwrap(),
+            container: format!("c{number}").parse().unwrap(),
+            ifname: format!("eth{number}").parse().unwrap(),
+        };
+        let [high, low] = (number + 2).to_be_bytes();
+        let ip = format!("10.85.{high}.{low}").parse().unwrap();
+        assert!(pool.reserve(ip, &attachment.container, &attachment.ifname).unwrap());
+        let (name, peer) = (names::host_interface(&attachment), &attachment.ifname);
+        writeln!(links, "link add {name} type veth peer name {peer} netns all").unwrap();
+        writeln!(links, "link set {name} alias {attachment} master cni0 up").unwrap();
+        writeln!(addresses, "address add {ip}/16 dev {peer}").unwrap();
+        writeln!(addresses, "link set {peer} up").unwrap();
+    }
+    pool.save();
+    let batch = node.host.temp_dir().join("batch");
+    let batch = batch.to_str().unwrap();
+    fs::write(batch, links).unwrap();
+    node.host.run(["ip", "-batch", batch]);
+    fs::write(batch, addresses).unwrap();
+    container.run(["ip", "-batch", batch]);
+    container
+}
