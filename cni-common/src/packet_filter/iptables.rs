@@ -50,6 +50,41 @@ pub fn ensure(
     }
 }
 
+/// Makes the changes that `plan` finds are to be made in a table that holds what `save` says, and
+/// finds anew when they are refused: somebody else changed it meanwhile, or they can't be made.
+pub fn change(
+    (protocol, table): (Protocol, &str),
+    mut save: String,
+    plan: impl Fn(&str) -> Result<Option<String>>,
+) -> Result<()> {
+    let iptables = Iptables { protocol, kind: Kind::Default };
+    let mut attempt = 1;
+    while let Some(input) = plan(&save)? {
+        let Err(error) = iptables.restore(&input) else { break };
+        if attempt == MAX_ATTEMPTS || !iptables.is_installed() {
+            return Err(error);
+        }
+        attempt += 1;
+        save = iptables.save(table)?;
+    }
+    Ok(())
+}
+
+/// Whether the table has all these rules, each as `-A` would append it. `iptables` compares them
+/// itself, however it prints them.
+pub fn has_rules((protocol, table): (Protocol, &'static str), rules: &[String]) -> Result<bool> {
+    let lines = rules.iter().map(|rule| rule.replacen("-A", "-C", 1));
+    let input = iptables_text::input(table, lines);
+    match (Iptables { protocol, kind: Kind::Default }).restore(&input) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is(crate::Code::Kernel) => {
+            log::debug(|| format!("not all rules are there: {error}"));
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The table as `iptables-save` prints it.
 pub fn save(protocol: Protocol, table: &str) -> Result<String> {
     Iptables { protocol, kind: Kind::Default }.save(table)

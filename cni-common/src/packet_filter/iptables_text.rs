@@ -43,6 +43,36 @@ pub fn escaped(comment: &str) -> String {
     comment.replace('"', "\\\"")
 }
 
+/// A word as it stands in a line: as it is, or within quotes.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "!%+,-./:=@_".contains(c);
+    if word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The comment of a line, if it has one within quotes.
+pub fn line_comment(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once(" --comment \"")?;
+    let mut comment = String::new();
+    let mut rest = rest.chars();
+    loop {
+        match rest.next()? {
+            '"' => return Some(comment),
+            '\\' => comment.push(rest.next()?),
+            other => comment.push(other),
+        }
+    }
+}
+
+/// The value behind this option of a line.
+pub fn option<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let mut words = line.split(' ');
+    words.find(|word| *word == name)?;
+    words.next()
+}
+
 /// The comments of all rules that jump or go to a chain.
 pub fn comments(save: &str) -> BTreeSet<String> {
     save.lines()
@@ -109,6 +139,16 @@ mod tests {
         assert_eq!(parse_comment("", &comment("", "n", "c")), Some(("n", "c")));
         assert_eq!(parse_comment("dnat ", &comment("dnat ", "n", "c")), Some(("n", "c")));
         assert_eq!(parse_comment("dnat ", &comment("", "n", "c")), None);
+    }
+
+    #[test]
+    fn a_line_is_taken_apart() {
+        let line = r#"-A C -d 10.0.0.1/32 -m comment --comment "a \"b\" \\c" -j D"#;
+        assert_eq!(line_comment(line).as_deref(), Some(r#"a "b" \c"#));
+        assert_eq!(option(line, "-d"), Some("10.0.0.1/32"));
+        assert_eq!((option(line, "-s"), line_comment("-A C -j D")), (None, None));
+        let words = ["!", "10.0.0.0/8", "a b", r#"a"b\c"#].map(quoted);
+        assert_eq!(words, ["!", "10.0.0.0/8", r#""a b""#, r#""a\"b\\c""#]);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! - [`iptables`], [`iptables_text`]: chains that iptables knows, in the reference's words.
 //! - `ensure`: one transaction that accepts what is there already.
 //! - `report`: what CHECK finds.
+//! - `supported`: nf_tables, or iptables where the kernel lacks it.
 //! - [`mod@reference`]: what the reference plugins left in nf_tables.
 
 pub mod element;
@@ -25,10 +26,12 @@ pub mod owner;
 pub mod reference;
 mod registry;
 mod report;
+mod supported;
 pub mod table;
 
 pub use element::ElementKey;
 pub use ensure::{Wanted, ensure, ensure_unless_held};
 pub use registry::Registry;
 pub use report::Report;
+pub use supported::first_supported;
 pub use table::Unit;

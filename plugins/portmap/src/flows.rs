@@ -10,11 +10,10 @@ use cni_common::sys::conntrack::{Family, UdpFlows, forget_udp};
 
 use crate::config::Config;
 use crate::mapping::{Mapping, Protocol, version_of};
-use crate::target::Targets;
 
-/// Forgets the flows to the ports that are mapped now, at the addresses that they are mapped at and no
+/// Forgets the flows to these ports, at the addresses that they are mapped at and no
 /// other: what is sent elsewhere through this host is none of them.
-pub fn forget_before_mapped(config: &Config, targets: &Targets) {
+pub fn forget_sent_to(config: &Config, versions: impl IntoIterator<Item = IpVersion>) {
     let udp = |mapping: &&Mapping| mapping.protocol == Protocol::Udp;
     let mapped: Vec<_> = config.mappings.iter().filter(udp).collect();
     if mapped.is_empty() {
@@ -26,7 +25,7 @@ pub fn forget_before_mapped(config: &Config, targets: &Targets) {
         Vec::new()
     });
     let mut flows = Vec::new();
-    for (version, _) in targets.iter() {
+    for version in versions {
         for mapping in mapped.iter().filter(|mapping| mapping.host.has(version)) {
             let of_version = local.iter().copied().filter(|ip| version_of(*ip) == version);
             let at: Vec<IpAddr> = match mapping.host.one() {

@@ -4,22 +4,31 @@
 //! - `config`: every key read and checked. Pure.
 //! - `mapping`: one port of the host and where it leads. Pure.
 //! - `target`: the container's addresses, out of `prevResult`. Pure.
-//! - `plan`: what is to be in the packet filter. Pure.
-//! - `native`: making, removing, checking and sweeping that.
+//! - `plan`: what is to be in the suite's table of nf_tables. Pure.
+//! - `nftables`: making, removing, checking and sweeping that.
+//! - `text`: the reference's chains and rules of iptables, as lines; `holder`: who has a port, as they
+//!   say. Pure.
+//! - `iptables`: making and checking those; `chains`: finding and removing them.
+//! - `localnet`: ports of the host's 127.0.0.1.
 //! - `flows`: the UDP flows that have to be forgotten.
 //! - `add`, `del`, `check`, `gc`, `status`: the commands.
 
 pub mod add;
+pub mod chains;
 pub mod check;
 pub mod config;
 pub mod del;
 pub mod flows;
 pub mod gc;
+pub mod holder;
+pub mod iptables;
+pub mod localnet;
 pub mod mapping;
-pub mod native;
+pub mod nftables;
 pub mod plan;
 pub mod status;
 pub mod target;
+pub mod text;
 
 use cni_common::Result;
 use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};

@@ -30,7 +30,7 @@ impl Protocol {
     }
 
     /// The protocol of this name, in any case.
-    fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         let all = [Self::Tcp, Self::Udp, Self::Sctp];
         all.into_iter().find(|one| one.to_string().eq_ignore_ascii_case(name))
     }

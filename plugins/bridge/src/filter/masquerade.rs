@@ -9,9 +9,9 @@ mod plan;
 mod text;
 
 use cni_common::packet_filter::owner::Living;
-use cni_common::packet_filter::{Report, reference};
+use cni_common::packet_filter::{Report, first_supported, reference};
 use cni_common::spec::ValidAttachments;
-use cni_common::sys::nft::{Nft, is_unsupported};
+use cni_common::sys::nft::Nft;
 use cni_common::types::NetworkName;
 use cni_common::{Error, Result, log};
 use ipnetwork::IpNetwork;
@@ -160,45 +160,10 @@ pub fn gc(
     ])
 }
 
-/// The first way, or the second where the kernel can't do the first.
-fn first_supported(
-    first: impl FnOnce() -> Result<()>,
-    second: impl FnOnce() -> Result<()>,
-) -> Result<()> {
-    match first() {
-        Err(unsupported) if is_unsupported(&unsupported) => {
-            second().map_err(|error| error.with_details(format!("without it: {unsupported}")))
-        }
-        result => result,
-    }
-}
-
 fn list(addresses: &[IpNetwork]) -> String {
     addresses.iter().map(IpNetwork::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn all(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
     Error::join(results.into_iter().filter_map(Result::err))
-}
-
-#[cfg(test)]
-mod tests {
-    use cni_common::Code;
-    use nix::errno::Errno;
-
-    use super::*;
-
-    #[test]
-    fn the_second_way_is_for_kernels_without_the_first() {
-        let refuse = |errno| move || Err(Error::errno(Code::Kernel, errno));
-        for errno in [Errno::EOPNOTSUPP, Errno::EPROTONOSUPPORT, Errno::ENOENT] {
-            assert_eq!(first_supported(refuse(errno), || Ok(())), Ok(()));
-        }
-        let error = first_supported(refuse(Errno::EPERM), || panic!("not asked")).unwrap_err();
-        assert_eq!(error.raw_errno(), Some(Errno::EPERM));
-        let missing = || Err(Error::new(Code::Io, "program \"iptables-restore\" is not installed"));
-        let error = first_supported(refuse(Errno::EOPNOTSUPP), missing).unwrap_err();
-        assert!(error.message().contains("not installed"));
-        assert!(error.details().is_some_and(|details| details.contains("EOPNOTSUPP")));
-    }
 }

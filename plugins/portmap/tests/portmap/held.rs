@@ -76,29 +76,39 @@ fn a_second_add_replaces_what_the_first_one_made() {
 
 #[test]
 fn of_many_adds_for_one_port_at_once_one_succeeds() {
-    let world = World::new();
-    let pods: Vec<_> = (0..8).map(|number| world.pod(&format!("c{number}"), 1)).collect();
-    let all: Vec<_> = pods.iter().map(|pod| (pod, both(8080, 80))).collect();
-    let done = at_once(&world, "ADD", &all);
-    assert_eq!(done.iter().filter(|output| output.status.success()).count(), 1);
-    at_once(&world, "DEL", &all);
-    assert!(!world.ruleset().contains("portmap/"), "{}", world.ruleset());
+    World::for_each_backend(|world| {
+        let pods: Vec<_> = (0..8).map(|number| world.pod(&format!("c{number}"), 1)).collect();
+        let all: Vec<_> = pods.iter().map(|pod| (pod, both(8080, 80))).collect();
+        let done = at_once(world, "ADD", &all);
+        assert_eq!(done.iter().filter(|output| output.status.success()).count(), 1);
+        at_once(world, "DEL", &all);
+        assert_nothing_is_left(world);
+    });
+}
+
+#[track_caller]
+fn assert_nothing_is_left(world: &World) {
+    let rules = world.ruleset();
+    assert!(!rules.contains("portmap/") && !rules.contains("CNI-DN-"), "{rules}");
 }
 
 #[test]
 fn fifty_attachments_come_and_go_at_once() {
-    let world = World::new();
+    World::for_each_backend(fifty_at_once);
+}
+
+fn fifty_at_once(world: &World) {
     let pods: Vec<_> = (0..50).map(|number| world.pod(&format!("c{number}"), 1)).collect();
     let all: Vec<_> = (8000..).zip(&pods).map(|(port, pod)| (pod, both(port, 80))).collect();
     for command in ["ADD", "DEL"] {
-        for output in at_once(&world, command, &all) {
+        for output in at_once(world, command, &all) {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         }
         for (pod, mappings) in all.iter().filter(|_| command == "ADD") {
             pod.run("CHECK", mappings).expect_silent_success();
         }
     }
-    assert!(!world.ruleset().contains("portmap/"), "{}", world.ruleset());
+    assert_nothing_is_left(world);
 }
 
 /// Makes all the calls at the same time.

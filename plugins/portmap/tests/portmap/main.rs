@@ -9,6 +9,7 @@
 )]
 
 mod held;
+mod iptables;
 mod leftovers;
 mod many;
 mod packets;

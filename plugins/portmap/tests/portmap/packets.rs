@@ -10,169 +10,180 @@ use crate::world::{HOST, HOST_6, OUTSIDE, OUTSIDE_6, World, both};
 
 #[test]
 fn the_outside_reaches_the_container_and_is_seen_as_itself_until_del() {
-    let world = World::new();
-    let pod = world.pod("c1", 1);
-    serve(&pod.container, 80);
-    let mappings = both(8080, 80);
-    let (at, at6) = (format!("{HOST}:8080"), format!("{HOST_6}:8080"));
-    assert_eq!(tcp_never(Some(&world.outside), &at), "nothing");
-    pod.map(&mappings);
-    pod.run("CHECK", &mappings).expect_silent_success();
-    assert_eq!(tcp(Some(&world.outside), &at), format!("c1 {OUTSIDE}"));
-    assert_eq!(udp(Some(&world.outside), &at), format!("c1 {OUTSIDE}"));
-    assert_eq!(tcp(Some(&world.outside), &at6), format!("c1 {OUTSIDE_6}"));
-    assert_eq!(udp(Some(&world.outside), &at6), format!("c1 {OUTSIDE_6}"));
-    pod.unmap(&mappings);
-    for at in [&at, &at6] {
-        assert_eq!(tcp_never(Some(&world.outside), at), "nothing");
-    }
+    World::for_each_backend(|world| {
+        let pod = world.pod("c1", 1);
+        serve(&pod.container, 80);
+        let mappings = both(8080, 80);
+        let (at, at6) = (format!("{HOST}:8080"), format!("{HOST_6}:8080"));
+        assert_eq!(tcp_never(Some(&world.outside), &at), "nothing");
+        pod.map(&mappings);
+        pod.run("CHECK", &mappings).expect_silent_success();
+        assert_eq!(tcp(Some(&world.outside), &at), format!("c1 {OUTSIDE}"));
+        assert_eq!(udp(Some(&world.outside), &at), format!("c1 {OUTSIDE}"));
+        assert_eq!(tcp(Some(&world.outside), &at6), format!("c1 {OUTSIDE_6}"));
+        assert_eq!(udp(Some(&world.outside), &at6), format!("c1 {OUTSIDE_6}"));
+        pod.unmap(&mappings);
+        for at in [&at, &at6] {
+            assert_eq!(tcp_never(Some(&world.outside), at), "nothing");
+        }
+    });
 }
 
 #[test]
 fn the_host_reaches_the_container_by_every_address_of_its_own_and_over_127_0_0_1() {
-    let world = World::new();
-    let pod = world.pod("c1", 1);
-    serve(&pod.container, 80);
-    pod.map(&both(8080, 80));
-    // Who comes from the container's own subnet, or from 127.0.0.1, gets the bridge's address.
-    for (at, seen) in [
-        (HOST, HOST),
-        (HOST_6, HOST_6),
-        ("10.1.0.1", "10.1.0.1"),
-        ("[fd00:1::1]", "[fd00:1::1]"),
-        ("127.0.0.1", "10.1.0.1"),
-        ("127.1.2.3", "10.1.0.1"),
-    ] {
-        let seen = format!("c1 {}", seen.trim_matches(['[', ']']));
-        assert_eq!(tcp(None, &format!("{at}:8080")), seen, "tcp to {at}");
-        assert_eq!(udp(None, &format!("{at}:8080")), seen, "udp to {at}");
-    }
+    World::for_each_backend(|world| {
+        let pod = world.pod("c1", 1);
+        serve(&pod.container, 80);
+        pod.map(&both(8080, 80));
+        // Who comes from the container's own subnet, or from 127.0.0.1, gets the bridge's address.
+        for (at, seen) in [
+            (HOST, HOST),
+            (HOST_6, HOST_6),
+            ("10.1.0.1", "10.1.0.1"),
+            ("[fd00:1::1]", "[fd00:1::1]"),
+            ("127.0.0.1", "10.1.0.1"),
+            ("127.1.2.3", "10.1.0.1"),
+        ] {
+            let seen = format!("c1 {}", seen.trim_matches(['[', ']']));
+            assert_eq!(tcp(None, &format!("{at}:8080")), seen, "tcp to {at}");
+            assert_eq!(udp(None, &format!("{at}:8080")), seen, "udp to {at}");
+        }
+    });
 }
 
 #[test]
 fn the_container_itself_and_its_neighbours_reach_the_port() {
-    let world = World::new();
-    let (pod, neighbour, other) = (world.pod("c1", 1), world.pod("c2", 1), world.pod("c3", 2));
-    serve(&pod.container, 80);
-    pod.map(&both(8080, 80));
-    for switch in ["0", "1"] {
-        // Whether frames between two ports of a bridge pass the rules of IP, too.
-        let set = format!("net.bridge.bridge-nf-call-iptables={switch}");
-        let set = world.host.finish(["sysctl", "-q", "-w", &set]);
-        if set.status != Some(0) && switch == "1" {
-            return not_run("the kernel has no bridge-nf-call-iptables");
-        }
-        for (from, ip, ip6) in [
-            (&pod, "10.1.0.1".to_owned(), "fd00:1::1".to_owned()),
-            (&neighbour, "10.1.0.1".to_owned(), "fd00:1::1".to_owned()),
-            // `bridge` masquerades what leaves for another subnet.
-            (&other, "10.1.0.1".to_owned(), "fd00:1::1".to_owned()),
-        ] {
-            for (at, seen) in [(HOST, &ip), ("10.1.0.1", &ip), (HOST_6, &ip6)] {
-                let whole = format!("{at}:8080");
-                let seen = format!("c1 {seen}");
-                let case = format!("{} to {at}, bridge-nf {switch}", from.name);
-                assert_eq!(tcp(Some(&from.container), &whole), seen, "tcp of {case}");
-                assert_eq!(udp(Some(&from.container), &whole), seen, "udp of {case}");
+    World::for_each_backend(|world| {
+        let (pod, neighbour, other) = (world.pod("c1", 1), world.pod("c2", 1), world.pod("c3", 2));
+        serve(&pod.container, 80);
+        pod.map(&both(8080, 80));
+        for switch in ["0", "1"] {
+            // Whether frames between two ports of a bridge pass the rules of IP, too.
+            let set = format!("net.bridge.bridge-nf-call-iptables={switch}");
+            let set = world.host.finish(["sysctl", "-q", "-w", &set]);
+            if set.status != Some(0) && switch == "1" {
+                return not_run("the kernel has no bridge-nf-call-iptables");
+            }
+            for (from, ip, ip6) in [
+                (&pod, "10.1.0.1".to_owned(), "fd00:1::1".to_owned()),
+                (&neighbour, "10.1.0.1".to_owned(), "fd00:1::1".to_owned()),
+                // `bridge` masquerades what leaves for another subnet.
+                (&other, "10.1.0.1".to_owned(), "fd00:1::1".to_owned()),
+            ] {
+                for (at, seen) in [(HOST, &ip), ("10.1.0.1", &ip), (HOST_6, &ip6)] {
+                    let whole = format!("{at}:8080");
+                    let seen = format!("c1 {seen}");
+                    let case = format!("{} to {at}, bridge-nf {switch}", from.name);
+                    assert_eq!(tcp(Some(&from.container), &whole), seen, "tcp of {case}");
+                    assert_eq!(udp(Some(&from.container), &whole), seen, "udp of {case}");
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_host_ip_is_the_only_address_with_the_port_and_goes_before_all_addresses() {
-    let world = World::new();
-    let (one, two) = (world.pod("c1", 1), world.pod("c2", 1));
-    serve(&one.container, 80);
-    serve(&two.container, 80);
-    one.map(&json!([
-        {"HostPort": 8080, "ContainerPort": 80, "Protocol": "TCP", "HostIP": HOST},
-        {"HostPort": 8081, "ContainerPort": 80, "Protocol": "tcp", "HostIP": "127.0.0.1"},
-        {"HostPort": 8082, "ContainerPort": 80, "Protocol": "tcp", "HostIP": "0.0.0.0"},
-        {"HostPort": 8083, "ContainerPort": 80, "Protocol": "tcp", "HostIP": "::"},
-    ]));
-    assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8080")), format!("c1 {OUTSIDE}"));
-    assert_eq!(tcp_never(Some(&world.outside), &format!("{HOST_6}:8080")), "nothing");
-    assert_eq!(tcp_never(None, "127.0.0.1:8080"), "nothing");
-    assert_eq!(tcp(None, "127.0.0.1:8081"), "c1 10.1.0.1");
-    assert_eq!(tcp_never(Some(&world.outside), &format!("{HOST}:8081")), "nothing");
-    assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8082")), format!("c1 {OUTSIDE}"));
-    assert_eq!(tcp_never(Some(&world.outside), &format!("{HOST_6}:8082")), "nothing");
-    assert_eq!(tcp_never(Some(&world.outside), &format!("{HOST}:8083")), "nothing");
-    assert_eq!(tcp(Some(&world.outside), &format!("{HOST_6}:8083")), format!("c1 {OUTSIDE_6}"));
-    two.map(&both(8080, 80));
-    assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8080")), format!("c1 {OUTSIDE}"));
-    assert_eq!(tcp(None, "127.0.0.1:8080"), "c2 10.1.0.1");
+    World::for_each_backend(|world| {
+        let (one, two) = (world.pod("c1", 1), world.pod("c2", 1));
+        serve(&one.container, 80);
+        serve(&two.container, 80);
+        one.map(&json!([
+            {"HostPort": 8080, "ContainerPort": 80, "Protocol": "TCP", "HostIP": HOST},
+            {"HostPort": 8081, "ContainerPort": 80, "Protocol": "tcp", "HostIP": "127.0.0.1"},
+            {"HostPort": 8082, "ContainerPort": 80, "Protocol": "tcp", "HostIP": "0.0.0.0"},
+            {"HostPort": 8083, "ContainerPort": 80, "Protocol": "tcp", "HostIP": "::"},
+        ]));
+        assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8080")), format!("c1 {OUTSIDE}"));
+        assert_eq!(tcp_never(Some(&world.outside), &format!("{HOST_6}:8080")), "nothing");
+        assert_eq!(tcp_never(None, "127.0.0.1:8080"), "nothing");
+        assert_eq!(tcp(None, "127.0.0.1:8081"), "c1 10.1.0.1");
+        assert_eq!(tcp_never(Some(&world.outside), &format!("{HOST}:8081")), "nothing");
+        assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8082")), format!("c1 {OUTSIDE}"));
+        assert_eq!(tcp_never(Some(&world.outside), &format!("{HOST_6}:8082")), "nothing");
+        assert_eq!(tcp_never(Some(&world.outside), &format!("{HOST}:8083")), "nothing");
+        assert_eq!(tcp(Some(&world.outside), &format!("{HOST_6}:8083")), format!("c1 {OUTSIDE_6}"));
+        two.map(&both(8080, 80));
+        assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8080")), format!("c1 {OUTSIDE}"));
+        assert_eq!(tcp(None, "127.0.0.1:8080"), "c2 10.1.0.1");
+    });
 }
 
 #[test]
 fn what_is_sent_to_others_through_the_host_is_not_redirected() {
-    let world = World::new();
-    let (pod, client) = (world.pod("c1", 1), world.pod("c2", 1));
-    serve(&pod.container, 80);
-    serve(&world.outside, 8080);
-    pod.map(&both(8080, 80));
-    let at = format!("{OUTSIDE}:8080");
-    assert_eq!(tcp(Some(&client.container), &at), format!("outside {HOST}"));
-    assert_eq!(udp(Some(&client.container), &at), format!("outside {HOST}"));
+    World::for_each_backend(|world| {
+        let (pod, client) = (world.pod("c1", 1), world.pod("c2", 1));
+        serve(&pod.container, 80);
+        serve(&world.outside, 8080);
+        pod.map(&both(8080, 80));
+        let at = format!("{OUTSIDE}:8080");
+        assert_eq!(tcp(Some(&client.container), &at), format!("outside {HOST}"));
+        assert_eq!(udp(Some(&client.container), &at), format!("outside {HOST}"));
+    });
 }
 
 #[test]
 fn a_container_reaches_no_service_on_the_hosts_127_0_0_1() {
-    let world = World::new();
-    let pod = world.pod("c1", 1);
-    serve(&pod.container, 80);
-    let service = TcpListener::bind("127.0.0.1:9000").unwrap();
-    pod.map(&both(8080, 80));
-    assert_eq!(world.run("sysctl -n net.ipv4.conf.cni1.route_localnet").trim(), "1");
-    // The way that the guard closes: 127.0.0.1 by the bridge.
-    for line in [
-        "ip route add 127.0.0.0/8 via 10.1.0.1 src 10.1.0.2 table 7",
-        "ip rule add pref 1 to 127.0.0.0/8 lookup 7",
-        "ip rule add pref 2 lookup local",
-        "ip rule del pref 0",
-        "sysctl -q -w net.ipv4.conf.eth0.route_localnet=1",
-    ] {
-        pod.container.run(line.split(' ').collect::<Vec<_>>());
-    }
-    let connects = || {
-        let connect = || TcpStream::connect_timeout(&"127.0.0.1:9000".parse().unwrap(), NEVER);
-        pod.container.inside(connect).is_ok()
-    };
-    assert!(!connects());
-    world.run("nft delete chain inet causeway portmap/localnet");
-    assert!(connects(), "control: without the guard it is open");
-    drop(service);
+    World::for_each_backend(|world| {
+        let pod = world.pod("c1", 1);
+        serve(&pod.container, 80);
+        let service = TcpListener::bind("127.0.0.1:9000").unwrap();
+        pod.map(&both(8080, 80));
+        assert_eq!(world.run("sysctl -n net.ipv4.conf.cni1.route_localnet").trim(), "1");
+        // The way that the guard closes: 127.0.0.1 by the bridge.
+        for line in [
+            "ip route add 127.0.0.0/8 via 10.1.0.1 src 10.1.0.2 table 7",
+            "ip rule add pref 1 to 127.0.0.0/8 lookup 7",
+            "ip rule add pref 2 lookup local",
+            "ip rule del pref 0",
+            "sysctl -q -w net.ipv4.conf.eth0.route_localnet=1",
+        ] {
+            pod.container.run(line.split(' ').collect::<Vec<_>>());
+        }
+        let connects = || {
+            let connect = || TcpStream::connect_timeout(&"127.0.0.1:9000".parse().unwrap(), NEVER);
+            pod.container.inside(connect).is_ok()
+        };
+        assert!(!connects());
+        world.run(match world.is_of_iptables() {
+            true => "iptables -t raw -F PREROUTING",
+            false => "nft delete chain inet causeway portmap/localnet",
+        });
+        assert!(connects(), "control: without the guard it is open");
+        drop(service);
+    });
 }
 
 #[test]
 fn without_snat_the_neighbours_address_stays_and_127_0_0_1_is_closed() {
-    let world = World::new();
-    let pod = world.pod("c1", 1);
-    serve(&pod.container, 80);
-    let config = pod.config(&both(8080, 80), json!({"snat": false}));
-    pod.call("ADD", &config).run().expect_success();
-    pod.call("CHECK", &config).run().expect_silent_success();
-    assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8080")), format!("c1 {OUTSIDE}"));
-    assert_eq!(tcp_never(None, "127.0.0.1:8080"), "nothing");
-    assert_eq!(world.run("sysctl -n net.ipv4.conf.cni1.route_localnet").trim(), "0");
-    pod.call("DEL", &config).run().expect_silent_success();
-    assert!(!world.ruleset().contains("portmap/"));
+    World::for_each_backend(|world| {
+        let pod = world.pod("c1", 1);
+        serve(&pod.container, 80);
+        let config = pod.config(&both(8080, 80), json!({"snat": false}));
+        pod.call("ADD", &config).run().expect_success();
+        pod.call("CHECK", &config).run().expect_silent_success();
+        assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8080")), format!("c1 {OUTSIDE}"));
+        assert_eq!(tcp_never(None, "127.0.0.1:8080"), "nothing");
+        assert_eq!(world.run("sysctl -n net.ipv4.conf.cni1.route_localnet").trim(), "0");
+        pod.call("DEL", &config).run().expect_silent_success();
+        assert!(!world.ruleset().contains("portmap/"));
+    });
 }
 
 #[test]
 fn with_masq_all_everybody_gets_the_hosts_address() {
-    let world = World::new();
-    let (pod, other) = (world.pod("c1", 1), world.pod("c3", 2));
-    serve(&pod.container, 80);
-    let config = pod.config(&both(8080, 80), json!({"masqAll": true}));
-    pod.call("ADD", &config).run().expect_success();
-    pod.call("CHECK", &config).run().expect_silent_success();
-    for from in [Some(&*world.outside), Some(&other.container), Some(&pod.container), None] {
-        for (at, seen) in [(HOST, "c1 10.1.0.1"), (HOST_6, "c1 fd00:1::1")] {
-            let seen_now = tcp(from, &format!("{at}:8080"));
-            assert_eq!(seen_now, seen, "from {:?}", from.map(testsupport::Container::name));
+    World::for_each_backend(|world| {
+        let (pod, other) = (world.pod("c1", 1), world.pod("c3", 2));
+        serve(&pod.container, 80);
+        let config = pod.config(&both(8080, 80), json!({"masqAll": true}));
+        pod.call("ADD", &config).run().expect_success();
+        pod.call("CHECK", &config).run().expect_silent_success();
+        for from in [Some(&*world.outside), Some(&other.container), Some(&pod.container), None] {
+            for (at, seen) in [(HOST, "c1 10.1.0.1"), (HOST_6, "c1 fd00:1::1")] {
+                let seen_now = tcp(from, &format!("{at}:8080"));
+                assert_eq!(seen_now, seen, "from {:?}", from.map(testsupport::Container::name));
+            }
         }
-    }
-    assert_eq!(tcp(None, "127.0.0.1:8080"), "c1 10.1.0.1");
+        assert_eq!(tcp(None, "127.0.0.1:8080"), "c1 10.1.0.1");
+    });
 }

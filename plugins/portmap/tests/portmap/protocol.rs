@@ -126,11 +126,6 @@ fn a_key_that_is_not_supported_is_named_with_its_value() {
     refuses(&[
         (json!({"backend": ""}), 7, "unrecognized backend \"\""),
         (json!({"backend": "ipfw"}), 7, "unrecognized backend \"ipfw\""),
-        (
-            json!({"backend": "iptables"}),
-            2,
-            "backend: this backend is not there yet, only nftables is, got \"iptables\"",
-        ),
         (json!({"markMasqBit": 32}), 7, "MasqMarkBit must be between 0 and 31"),
         (
             json!({"markMasqBit": 3, "externalSetMarkChain": "KUBE-MARK-MASQ"}),
@@ -138,14 +133,29 @@ fn a_key_that_is_not_supported_is_named_with_its_value() {
             "Cannot specify externalSetMarkChain and markMasqBit",
         ),
         (
-            json!({"conditionsV4": ["!", "-s", "10.0.0.1"]}),
-            2,
-            "conditionsV4: needs the backend iptables, which is not there yet, got [\"!\",\"-s\",\"10.0.0.1\"]",
+            json!({"conditionsV4": ["-s", "10.0.0.1", "-j", "ACCEPT"]}),
+            7,
+            "conditionsV4: \"-j\" is no condition, got [\"-s\",\"10.0.0.1\",\"-j\",\"ACCEPT\"]",
         ),
         (
-            json!({"externalSetMarkChain": "X"}),
-            2,
-            "externalSetMarkChain: needs the backend iptables, which is not there yet, got \"X\"",
+            json!({"conditionsV4": ["-s", "10.0.0.1\n-A X"]}),
+            7,
+            "conditionsV4: \"10.0.0.1\\n-A X\" is not a word of iptables, got [\"-s\",\"10.0.0.1\\n-A X\"]",
+        ),
+        (
+            json!({"externalSetMarkChain": "a b"}),
+            7,
+            "externalSetMarkChain: not a name of a chain, got \"a b\"",
+        ),
+        (
+            json!({"backend": "iptables", "conditionsV4": ["ip", "saddr", "10.0.0.1"]}),
+            7,
+            "iptables backend was requested but configuration contains nftables-specific options [conditionsV4]",
+        ),
+        (
+            json!({"externalSetMarkChain": "X", "conditionsV6": ["ip6", "saddr", "fd00::1"]}),
+            7,
+            "iptables backend was requested but configuration contains nftables-specific options [conditionsV6]",
         ),
         (
             json!({"backend": "nftables", "externalSetMarkChain": "X", "conditionsV4": ["-s", "10.0.0.1"]}),

@@ -50,10 +50,6 @@ fn add(pod: &Pod, mappings: &Value) {
     call.ifname("eth0").netns(&pod.container).config(config).run().expect_success();
 }
 
-fn iptables(world: &World) -> String {
-    world.run("iptables -t nat -S") + &world.run("ip6tables -t nat -S")
-}
-
 #[test]
 fn its_rules_on_nftables_are_recognised_and_removed() {
     let world = World::new();
@@ -74,11 +70,11 @@ fn its_rules_on_iptables_are_recognised_and_removed() {
     let world = World::new();
     let (pod, other) = (world.pod("c1", 1), world.pod("c2", 1));
     add(&other, &both(9090, 80));
-    let others = iptables(&world);
+    let others = world.iptables();
     add(&pod, &both(8080, 80));
     pod.run("CHECK", &both(8080, 80)).expect_silent_success();
     pod.unmap(&both(8080, 80));
-    assert_eq!(iptables(&world), others);
+    assert_eq!(world.iptables(), others);
     pod.run("CHECK", &both(8080, 80)).expect_error(102);
 }
 
@@ -99,12 +95,12 @@ fn gc_removes_its_rules_on_iptables_of_what_lives_no_more() {
     let world = World::new();
     let (pod, other) = (world.pod("c1", 1), world.pod("c2", 1));
     add(&other, &both(9090, 80));
-    let others = iptables(&world);
+    let others = world.iptables();
     add(&pod, &both(8080, 80));
     let config = json!({
         "cniVersion": "1.1.0", "name": "net", "type": "portmap",
         "cni.dev/valid-attachments": [{"containerID": "c2", "ifname": "eth0"}],
     });
     Call::new("portmap").command("GC").config(config).run().expect_silent_success();
-    assert_eq!(iptables(&world), others);
+    assert_eq!(world.iptables(), others);
 }

@@ -10,16 +10,37 @@ pub(crate) const HOST_6: &str = "[2001:db8:ffff::1]";
 pub(crate) const OUTSIDE: &str = "203.0.113.2";
 pub(crate) const OUTSIDE_6: &str = "2001:db8:ffff::2";
 
+/// What `backend` may be.
+pub(crate) const BACKENDS: [&str; 2] = ["nftables", "iptables"];
+
 pub(crate) struct World {
     pub(crate) host: Host,
     pub(crate) outside: Outside,
+    /// Keys of every configuration.
+    keys: Value,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(json!({}))
+    }
+
+    /// With keys that stand in every configuration.
+    pub(crate) fn with(keys: Value) -> Self {
         let host = Host::new();
         let outside = host.outside();
-        Self { host, outside }
+        Self { host, outside, keys }
+    }
+
+    /// The same for each backend, one after the other.
+    pub(crate) fn for_each_backend(test: impl Fn(&Self)) {
+        for backend in BACKENDS {
+            test(&Self::with(json!({"backend": backend})));
+        }
+    }
+
+    pub(crate) fn is_of_iptables(&self) -> bool {
+        self.keys["backend"] == "iptables"
     }
 
     /// A container on bridge `cni<number>`, whose subnets are 10.<number>.0.0/24 and
@@ -36,11 +57,19 @@ impl World {
         });
         let call = Call::new("bridge").command("ADD").container_id(name).ifname("eth0");
         let result = call.netns(&container).config(config).run().expect_success().json();
-        Pod { name: name.to_owned(), container, result }
+        Pod { name: name.to_owned(), container, result, keys: self.keys.clone() }
     }
 
     pub(crate) fn run(&self, line: &str) -> String {
         self.host.run(line.split(' ').collect::<Vec<_>>())
+    }
+
+    /// The rules of iptables, of both IP versions.
+    pub(crate) fn iptables(&self) -> String {
+        let saves = ["iptables-save -t nat", "ip6tables-save -t nat"].map(|line| self.run(line));
+        let lines = saves.iter().flat_map(|save| save.lines());
+        let lines = lines.filter(|line| line.starts_with("-A") || line.starts_with(":CNI"));
+        lines.map(|line| format!("{line}\n")).collect()
     }
 
     /// Everything in the packet filter.
@@ -54,6 +83,7 @@ pub(crate) struct Pod {
     pub(crate) name: String,
     pub(crate) container: Container,
     pub(crate) result: Value,
+    keys: Value,
 }
 
 impl Pod {
@@ -71,7 +101,9 @@ impl Pod {
             "runtimeConfig": {"portMappings": mappings},
             "prevResult": self.result,
         });
-        config.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        for keys in [&self.keys, &keys] {
+            config.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        }
         config
     }
 

@@ -58,7 +58,7 @@ pub fn remove(
     attachment: &Attachment,
     known: &[(Set, Element)],
 ) -> Result<Vec<Element>> {
-    let doing = || format!("take away the mapped ports of {attachment}");
+    let doing = || format!("remove the mapped ports of {attachment}");
     let port = names::host_interface(attachment);
     let comment = owner::comment(attachment);
     let registry = plan::attachments();

@@ -1,0 +1,73 @@
+//! The maps and sets of table `inet causeway` that hold what is of single attachments.
+
+use cni_common::names;
+use cni_common::nft::{Field, IpVersion, KeyType, Set, Value};
+use cni_common::packet_filter::table::INET as TABLE;
+use cni_common::packet_filter::{ElementKey, Registry};
+use cni_common::types::Attachment;
+
+/// Both IP versions.
+pub(super) const VERSIONS: [IpVersion; 2] = [IpVersion::V4, IpVersion::V6];
+
+/// How many elements each attachment has in the other maps and sets.
+pub fn attachments() -> Registry {
+    let comment = "host interface of a container with mapped ports : how many elements it has";
+    Registry::new(TABLE, "portmap/attachments", comment)
+}
+
+/// The paths of the containers' namespaces, as comments: with that its attachment ends.
+pub fn namespaces() -> Set {
+    Set::new("portmap/namespaces", &[KeyType::Ifname], "comments: the containers' namespaces")
+}
+
+/// The key of an attachment in [`namespaces`].
+pub fn namespace_key(attachment: &Attachment) -> ElementKey {
+    let key = vec![Value::Name(names::host_interface(attachment))];
+    ElementKey { table: TABLE, set: namespaces(), key }
+}
+
+/// The map of the ports at all addresses of the host.
+pub(super) fn ports(version: IpVersion) -> Set {
+    let key = [KeyType::Protocol, KeyType::Port];
+    let name = format!("portmap/ports/{version}");
+    Set::new(name, &key, "port of the host : container").to(&[address_type(version), KeyType::Port])
+}
+
+/// The map of the ports at one address of the host.
+pub(super) fn addresses(version: IpVersion) -> Set {
+    let key = [address_type(version), KeyType::Protocol, KeyType::Port];
+    let name = format!("portmap/addresses/{version}");
+    let comment = "address and port of the host : container";
+    Set::new(name, &key, comment).to(&[address_type(version), KeyType::Port])
+}
+
+/// All maps of ports.
+pub fn maps() -> impl Iterator<Item = Set> {
+    VERSIONS.into_iter().flat_map(|version| [addresses(version), ports(version)])
+}
+
+/// Whether it is one of the maps of ports, whose elements only their owner may replace.
+pub fn is_map_of_ports(set: &Set) -> bool {
+    maps().any(|map| map.name == set.name)
+}
+
+/// The type of an address of this version.
+pub(super) fn address_type(version: IpVersion) -> KeyType {
+    destination(version).key_type()
+}
+
+/// A packet's destination.
+pub(super) fn destination(version: IpVersion) -> Field {
+    match version {
+        IpVersion::V4 => Field::Ip4Destination,
+        IpVersion::V6 => Field::Ip6Destination,
+    }
+}
+
+/// A packet's source.
+pub(super) fn source(version: IpVersion) -> Field {
+    match version {
+        IpVersion::V4 => Field::Ip4Source,
+        IpVersion::V6 => Field::Ip6Source,
+    }
+}
