@@ -15,7 +15,7 @@ use cni_common::types::Attachment;
 use ipnetwork::IpNetwork;
 
 use crate::config::{Config, Marking, Snat};
-use crate::mapping::{Mapping, Protocol};
+use crate::mapping::{HostAddress, Mapping, Protocol};
 use crate::plan::is_plain_path;
 
 /// The table of all of it.
@@ -264,7 +264,7 @@ impl<'a> Wanted<'a> {
     /// versions.
     pub fn jump_rules(&self, chain: &str) -> Vec<String> {
         let mut ports: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for mapping in &self.config.mappings {
+        for mapping in self.config.mappings.iter().filter(|mapping| self.is_first(mapping)) {
             let of_protocol = ports.entry(mapping.protocol.to_string()).or_default();
             of_protocol.push(mapping.host_port.to_string());
         }
@@ -283,6 +283,12 @@ impl<'a> Wanted<'a> {
             ports.chunks(MAX_PORTS).map(|some| jump(protocol, some)).collect()
         };
         ports.iter().flat_map(of_protocol).collect()
+    }
+
+    /// Whether it is not the IPv6 half of a mapping whose IPv4 half is there, too.
+    fn is_first(&self, mapping: &Mapping) -> bool {
+        let other = Mapping { host: HostAddress::AnyOf(IpVersion::V4), ..*mapping };
+        mapping.host != HostAddress::AnyOf(IpVersion::V6) || !self.config.mappings.contains(&other)
     }
 
     /// What is missing or not as ADD made it, in the reference's words; but for the conditions.

@@ -18,9 +18,12 @@ fn reference(command: &str, pod: &Pod, mappings: &Value, keys: &Value) -> testsu
     let mut config = pod.config(mappings, keys.clone());
     config["cniVersion"] = "1.0.0".into();
     config["prevResult"]["cniVersion"] = "1.0.0".into();
+    // Its CHECK looks in the tables of both IP versions for the rules of each address.
+    if command == "CHECK" {
+        config["prevResult"]["ips"].as_array_mut().unwrap().truncate(1);
+    }
     let call = Call::of(format!("{REFERENCE_DIR}/portmap")).command(command);
     let call = call.container_id(&pod.name).ifname("eth0").netns(&pod.container).config(config);
-    // Its CHECK looks among the rules of IPv6 for those of IPv4, unless there is no ip6tables.
     if command != "CHECK" {
         return call.run();
     }
@@ -59,7 +62,6 @@ fn the_rules_and_their_order_are_the_references() {
     for keys in [
         json!({}),
         json!({"snat": false}),
-        json!({"masqAll": true}),
         json!({"markMasqBit": 5}),
         json!({"conditionsV4": ["!", "-s", "192.168.0.0/16", "-m", "mark", "--mark", "0x7"]}),
     ] {
