@@ -10,7 +10,7 @@ use std::path::Path;
 
 use causeway_firewall::native as firewall;
 use causeway_host_local::store::{Holder, Lease, Proof, View};
-use causeway_portmap::native as portmap;
+use causeway_portmap::nftables as portmap;
 use cni_common::inventory::HostInterface;
 use cni_common::sys::attacher::{self, LOCK_FILE};
 use cni_common::sys::nft::Nft;
