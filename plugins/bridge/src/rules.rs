@@ -7,7 +7,7 @@ use cni_common::packet_filter::owner::Living;
 use cni_common::skel::{AttachmentRequest, Request};
 use cni_common::spec::{CniResult, ValidAttachments};
 use cni_common::sys::attacher::is_dead;
-use cni_common::types::{Attachment, Mac};
+use cni_common::types::{Attachment, Mac, NetworkName};
 use ipnetwork::IpNetwork;
 
 use crate::config::BridgeConfig;
@@ -75,7 +75,7 @@ impl Rules {
 
 /// Which rules were asked for, so that a failure to look for them is one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Expected {
+pub struct Expected {
     /// Those of `ipMasq`.
     pub masquerade: bool,
     /// Those of `macspoofchk`.
@@ -119,9 +119,11 @@ impl Known {
 }
 
 /// Removes what attachments of the network left that live no more.
-pub(crate) fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
-    let expected = Expected::by_keys(request);
-    let network = &request.config.name;
+pub(crate) fn gc(
+    network: &NetworkName,
+    expected: Expected,
+    valid: Option<&ValidAttachments<'_>>,
+) -> Result<()> {
     let is_dead = |attachment: &Attachment| is_dead(&names::host_interface(attachment));
     let living = match valid {
         Some(valid) => Living::of(network, valid),

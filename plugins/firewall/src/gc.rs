@@ -6,7 +6,7 @@ use cni_common::packet_filter::owner::Living;
 use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
-use cni_common::types::Attachment;
+use cni_common::types::{Attachment, NetworkName};
 use cni_common::{Error, Result};
 
 use crate::{del, native};
@@ -15,14 +15,22 @@ use crate::{del, native};
 /// removed for the addresses that an attachment had here, and else left to DEL.
 pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
     let network = &request.config.name;
+    match valid {
+        Some(valid) => sweep(network, &Living::of(network, valid)),
+        None => remove_dead(network),
+    }
+}
+
+/// Removes what is of attachments of the network that are proved to be dead.
+pub fn remove_dead(network: &NetworkName) -> Result<()> {
     let looker = RefCell::new(Nft::open()?);
     let is_dead = |attachment: &Attachment| native::is_dead(&looker, attachment);
-    let living = match valid {
-        Some(valid) => Living::of(network, valid),
-        None => Living::unless(network, &is_dead),
-    };
+    sweep(network, &Living::unless(network, &is_dead))
+}
+
+fn sweep(network: &NetworkName, living: &Living<'_>) -> Result<()> {
     let mut nft = Nft::open()?;
-    let addresses = native::sweep(&mut nft, network, &living)?;
+    let addresses = native::sweep(&mut nft, network, living)?;
     if addresses.is_empty() {
         return Ok(());
     }

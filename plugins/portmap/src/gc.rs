@@ -7,7 +7,7 @@ use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::netns;
 use cni_common::sys::nft::Nft;
-use cni_common::types::Attachment;
+use cni_common::types::{Attachment, NetworkName};
 use cni_common::{Error, Result};
 
 use crate::{chains, flows, holder, nftables};
@@ -15,22 +15,30 @@ use crate::{chains, flows, holder, nftables};
 /// Removes them; without a list, those of containers whose namespace is gone.
 pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result<()> {
     let network = &request.config.name;
-    let mut nft = Nft::open()?;
-    let (swept, chains) = match valid {
-        Some(valid) => (
-            nftables::sweep(&mut nft, network, &owner::Living::of(network, valid)),
-            chains::sweep(&mut nft, network, &holder::Living::of(network, valid)),
-        ),
-        None => {
-            let dead = nftables::dead(&mut nft, network)?;
-            let is_dead = |attachment: &Attachment| dead.contains(attachment);
-            let is_gone = |path: &str| netns::is_gone(Path::new(path));
-            (
-                nftables::sweep(&mut nft, network, &owner::Living::unless(network, &is_dead)),
-                chains::sweep(&mut nft, network, &holder::Living::Unless(&is_gone)),
-            )
+    match valid {
+        Some(valid) => {
+            sweep(network, &owner::Living::of(network, valid), &holder::Living::of(network, valid))
         }
-    };
+        None => remove_dead(network),
+    }
+}
+
+/// Removes the ports of attachments of the network that are proved to be dead: their namespace is gone.
+pub fn remove_dead(network: &NetworkName) -> Result<()> {
+    let dead = nftables::dead(&mut Nft::open()?, network)?;
+    let is_dead = |attachment: &Attachment| dead.contains(attachment);
+    let is_gone = |path: &str| netns::is_gone(Path::new(path));
+    sweep(network, &owner::Living::unless(network, &is_dead), &holder::Living::Unless(&is_gone))
+}
+
+fn sweep(
+    network: &NetworkName,
+    owners: &owner::Living<'_>,
+    holders: &holder::Living<'_>,
+) -> Result<()> {
+    let mut nft = Nft::open()?;
+    let swept = nftables::sweep(&mut nft, network, owners);
+    let chains = chains::sweep(&mut nft, network, holders);
     if let Ok(removed) = &swept {
         flows::forget_removed(removed);
     }

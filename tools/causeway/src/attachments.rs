@@ -22,6 +22,7 @@ use cni_common::types::net::Link;
 use crate::networks::{Networks, Places};
 
 pub(crate) use rules::Rules;
+pub(crate) use state::Why;
 pub(crate) use value::{Attached, Key, State};
 
 /// All attachments, as they were at one time.

@@ -9,7 +9,7 @@ use cni_common::Result;
 use crate::exit::Exit;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
-use crate::{ls, net, pool, shell};
+use crate::{gc, ls, net, pool, shell};
 
 /// What stands below every help text.
 const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
@@ -60,6 +60,14 @@ pub(crate) enum Command {
         /// Only of this network
         network: Option<String>,
     },
+    /// Release what is provably dead: never by age, never from a container that lives
+    Gc {
+        /// Only of this network
+        network: Option<String>,
+        /// Say what would be released, and why, and release nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Call the plugins of a network list, as a container runtime does
     #[command(subcommand)]
     Net(net::Call),
@@ -104,6 +112,10 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
     match &cli.command {
         Command::Ls { network } => ls::ls(&places, network.as_deref(), output),
         Command::Pool { network } => pool::pool(&places, network.as_deref(), output),
+        Command::Gc { network, dry_run } => {
+            let effect = if *dry_run { gc::Effect::Nothing } else { gc::Effect::Release };
+            gc::gc(&places, network.as_deref(), (effect, output))
+        }
         Command::Net(call) => net::run(call, &places, output),
         Command::Completions { shell } => {
             output::print(&shell::completions(*shell)).map(|()| Exit::OK)

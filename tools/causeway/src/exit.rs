@@ -10,6 +10,8 @@ pub(crate) struct Exit(u8);
 impl Exit {
     /// Nothing is wrong.
     pub(crate) const OK: Self = Self(0);
+    /// Something was wrong, and was mended.
+    pub(crate) const REPAIRED: Self = Self(1);
     /// Something wrong is left.
     pub(crate) const LEFT: Self = Self(4);
     /// The tool could not do its work.
@@ -43,7 +45,7 @@ mod tests {
 
     #[test]
     fn what_came_to_pass_adds_up() {
-        let both = Exit::LEFT | Exit::USAGE.when(true) | Exit::FAILED.when(false);
-        assert_eq!(both, Exit(20));
+        let both = Exit::REPAIRED | Exit::LEFT.when(true) | Exit::FAILED.when(false);
+        assert_eq!(both, Exit(5));
     }
 }

@@ -12,6 +12,7 @@
 mod attachments;
 mod cli;
 mod exit;
+mod gc;
 mod ls;
 mod net;
 mod networks;

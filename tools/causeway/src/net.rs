@@ -16,7 +16,7 @@ use crate::networks::Places;
 use crate::output::{self, Output};
 
 /// Where plugins are unless `CNI_PATH` says otherwise.
-const PLUGINS: &str = "/opt/cni/bin";
+pub(crate) const PLUGINS: &str = "/opt/cni/bin";
 /// How much of the hash of a namespace's path cnitool makes a container ID of, in digits.
 const ID_DIGITS: usize = 20;
 
@@ -134,7 +134,7 @@ fn failure(error: &cni_runtime::Error) -> Error {
 }
 
 /// What a plugin said, in one line; all of it where it printed no error object.
-fn said(error: &cni_runtime::Error) -> String {
+pub(crate) fn said(error: &cni_runtime::Error) -> String {
     let object = error.object();
     let text = |key: &str| object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     match (error.plugin(), text("msg")) {
