@@ -44,6 +44,11 @@ impl Plugin {
         self.keys.contains_key(key)
     }
 
+    /// The name of the IPAM plugin that it runs, if it says one.
+    pub fn ipam_type(&self) -> Option<&str> {
+        self.keys.get("ipam")?.get("type")?.as_str().filter(|kind| !kind.is_empty())
+    }
+
     /// Whether it asks for a capability.
     pub fn has_capability(&self, name: &str) -> bool {
         let asked = self.keys.get("capabilities").and_then(|all| all.get(name));
@@ -147,7 +152,7 @@ impl NetworkList {
 
     /// The same for an attachment, besides with what the plugin before answered (`prevResult`), and
     /// with the arguments of the capabilities that the plugin asks for (`runtimeConfig`).
-    pub(crate) fn config_of_attachment(
+    pub fn config_of_attachment(
         &self,
         plugin: &Plugin,
         attachment: &Attachment,

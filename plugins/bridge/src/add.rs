@@ -43,7 +43,7 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         ipam.set_attacher(Attacher::here(&names::host_interface(&request.attachment)));
     }
     let machine = Machine::new(Netlink::open()?, opened, config.bridge.as_str());
-    let new_links = new_links(request, &config)?;
+    let new_links = new_links(&request.attachment, &config)?;
     let mut attaching = Attaching {
         rules: Rules::of(&request.attachment),
         resolv_conf: resolv_conf_file(request, &config, machine.netns.path()),

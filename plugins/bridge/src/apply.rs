@@ -223,24 +223,7 @@ impl Machine {
         action: VlanAction,
     ) -> Result<()> {
         let index = self.index(Place::Host, name)?;
-        let kind =
-            if action == VlanAction::AddAccess { VlanKind::Access } else { VlanKind::Tagged };
-        let range = VlanRange { first, last, kind };
-        let done = match action {
-            VlanAction::Remove => match self.host.remove_port_vlans(index, range) {
-                // A bridge without a default VLAN gives its ports none.
-                Err(error) if error.is_not_found() => Ok(()),
-                other => other,
-            },
-            VlanAction::AddAccess | VlanAction::AddTagged => self.host.add_port_vlans(index, range),
-        };
-        done.map_err(|error| match error.raw_errno() {
-            Some(Errno::EOPNOTSUPP) => error.with_details(
-                "does the bridge filter VLANs (vlan_filtering), and can this kernel?",
-            ),
-            _ => error,
-        })
-        .with_context(|| {
+        port_vlans(&mut self.host, index, (first, last, action)).with_context(|| {
             Operation::PortVlans { name: name.to_owned(), first, last, action }.to_string()
         })
     }
@@ -306,4 +289,27 @@ impl Machine {
 /// A step was handed to the function of another: a defect, and never a success.
 fn wrong_operation(operation: &Operation) -> Error {
     Error::new(Code::Internal, format!("not the operation to be done here: {operation}"))
+}
+
+/// Lets VLANs pass the port with this index, or no more.
+pub(crate) fn port_vlans(
+    host: &mut Netlink,
+    index: u32,
+    (first, last, action): (VlanId, VlanId, VlanAction),
+) -> Result<()> {
+    let kind = if action == VlanAction::AddAccess { VlanKind::Access } else { VlanKind::Tagged };
+    let range = VlanRange { first, last, kind };
+    let done = match action {
+        VlanAction::Remove => match host.remove_port_vlans(index, range) {
+            // A bridge without a default VLAN gives its ports none.
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other,
+        },
+        VlanAction::AddAccess | VlanAction::AddTagged => host.add_port_vlans(index, range),
+    };
+    done.map_err(|error| match error.raw_errno() {
+        Some(Errno::EOPNOTSUPP) => error
+            .with_details("does the bridge filter VLANs (vlan_filtering), and can this kernel?"),
+        _ => error,
+    })
 }

@@ -6,16 +6,16 @@ use std::path::Path;
 use cni_common::error::{Code, Error, Result};
 use cni_common::skel::AttachmentRequest;
 use cni_common::spec::{CniArgs, CniResult, Interface, Ip};
-use cni_common::sys::{Netlink, sysctl};
+use cni_common::sys::Netlink;
 use cni_common::types::net::{Link, LinkRoute, MAIN_TABLE};
 
 use crate::add::new_links;
 use crate::config::BridgeConfig;
 use crate::ipam;
 use crate::observe::observe;
-use crate::operation::{HostLinkChange, Operation};
-use crate::plan::{self, FoundBridge, NewLinks, Observed, Situation};
+use crate::plan::{self, FoundBridge, NewLinks, Observed};
 use crate::rules::Rules;
+use crate::shared;
 
 /// Compares the attachment with `prevResult`.
 pub(crate) fn check(request: &AttachmentRequest<'_>) -> Result<()> {
@@ -26,7 +26,7 @@ pub(crate) fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let result = request.required_prev_result("Required prevResult missing")?;
     let (_netns, inside) = request.open_netns()?;
     let mut host = Netlink::open()?;
-    let new_links = new_links(request, &config)?;
+    let new_links = new_links(&request.attachment, &config)?;
     let observed = observe(&mut host, &config, &new_links)?;
     let faults = Vec::new();
     let mut checking = Checking { request, config, result, host, inside, faults };
@@ -168,22 +168,8 @@ impl Checking<'_> {
         if !observed.bridge.as_ref().is_some_and(|found| found.link.is_bridge()) {
             return Ok(());
         }
-        let plan = plan::plan(&Situation {
-            config: &self.config,
-            new_links,
-            observed,
-            result: Some(&self.result),
-            resolv_conf: None,
-        })?;
-        let network = plan.network.unwrap_or_default();
-        for operation in [plan.bridge, network.vlan_gateway, network.gateway, network.forwarding]
-            .into_iter()
-            .flatten()
-        {
-            if let Some(fault) = missing(&operation)? {
-                self.fault(fault);
-            }
-        }
+        let planned = shared::planned(&self.config, (new_links, observed), &self.result)?;
+        planned.into_iter().for_each(|(_, fault)| self.fault(fault));
         Ok(())
     }
 
@@ -213,48 +199,6 @@ impl Checking<'_> {
         }
         Ok(())
     }
-}
-
-/// What is wrong where an ADD would have to do this.
-fn missing(operation: &Operation) -> Result<Option<String>> {
-    Ok(match operation {
-        Operation::SetHostLink { name, change: HostLinkChange::Up } => {
-            Some(format!("bridge {name:?} is down"))
-        }
-        Operation::SetHostLink { name, change: HostLinkChange::Promiscuous } => {
-            Some(format!("bridge {name:?} is not promiscuous"))
-        }
-        Operation::CreateVlanGateway { gateway: (name, _), .. } => {
-            Some(format!("VLAN gateway interface {name:?} is gone"))
-        }
-        Operation::JoinBridge { port, bridge } => {
-            Some(format!("VLAN gateway port {port:?} is not a port of {bridge:?}"))
-        }
-        Operation::AddAddress { link, address, .. } => {
-            Some(format!("gateway address {address} is not on {link:?}"))
-        }
-        Operation::EnableForwarding { name } => match sysctl::read(name)?.as_deref() {
-            Some("0") => {
-                Some(format!("forwarding is switched off: net.{} is 0", name.replace('/', ".")))
-            }
-            _ => None,
-        },
-        // Done along with these, or by ADD for its own attachment alone.
-        Operation::CreateBridge { .. }
-        | Operation::SetHostLink { .. }
-        | Operation::CreatePair { .. }
-        | Operation::MarkPort { .. }
-        | Operation::UnlockPort { .. }
-        | Operation::PortVlans { .. }
-        | Operation::Sysctl { .. }
-        | Operation::RemoveAddress { .. }
-        | Operation::ContainerUp { .. }
-        | Operation::AddRoute { .. }
-        | Operation::AwaitPort { .. }
-        | Operation::AwaitAddresses { .. }
-        | Operation::Announce { .. }
-        | Operation::WriteResolvConf { .. } => None,
-    })
 }
 
 fn is_same_route(found: &LinkRoute, wanted: &LinkRoute) -> bool {

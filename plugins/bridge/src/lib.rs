@@ -4,6 +4,7 @@
 //! - `observe`: what is there
 //! - `apply`, `resolv_conf`, `lock`: effects, by `cni_common::sys`
 //! - `rules`, `filter`: the packet filter
+//! - `shared`: what all attachments of a network share, and what of it is missing
 //! - `add`, `del`, `check`, `gc`, `status`: one command each
 //! - `filter`: masquerading and anti-spoofing, for those commands to call
 
@@ -20,6 +21,7 @@ pub mod operation;
 pub mod plan;
 pub mod resolv_conf;
 pub mod rules;
+pub mod shared;
 pub mod status;
 
 mod dns;

@@ -14,7 +14,7 @@ use cni_common::types::Attachment;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits until no other ADD or DEL of the attachment runs. `None` where there can't be a lock.
-pub(crate) fn attachment(attachment: &Attachment) -> Result<Option<ByteLock>> {
+pub fn attachment(attachment: &Attachment) -> Result<Option<ByteLock>> {
     ByteLock::acquire(Path::new(LOCK_FILE), names::lock_offset(attachment), TIMEOUT)
         .with_context(|| format!("another ADD or DEL of {attachment}"))
 }

@@ -45,32 +45,54 @@ pub fn require_no_firewalld(nft: &mut Nft) -> Result<()> {
 
 /// Fails (with this code) where a chain is sure to drop what containers of the protocols send.
 pub fn require_none(nft: &mut Nft, protocols: &[Protocol], code: Code) -> Result<()> {
-    let chains = nft.list_chains()?;
-    for chain in chains.iter().filter(|chain| concerns(chain, protocols)) {
-        require_open(nft, chain, code)?;
-    }
-    Ok(())
-}
-
-fn require_open(nft: &mut Nft, chain: &FoundChain, code: Code) -> Result<()> {
-    let rules = nft.list_rules_of(chain)?;
-    let drops = chain.policy == Some(Policy::Drop);
-    if !drops && !rules.iter().any(FoundRule::drops_everything) {
-        return Ok(());
-    }
+    let dropping = list_dropping(nft, protocols)?;
+    let Some(chain) = dropping.iter().find(|chain| !chain.is_iptables) else { return Ok(()) };
     let place = format!("table {}, chain {}", chain.table, chain.name);
-    if rules.iter().any(may_let_pass) {
-        // Its rules may be the administrator's for these containers.
-        log::debug(|| format!("{place} drops what its own rules do not accept"));
-        return Ok(());
-    }
     let message =
         format!("{place} drops what containers send, and nothing outside of it can change that");
     let details = "accept the containers' traffic in that chain, or make its policy accept";
     Err(Error::new(code, message).with_details(details))
 }
 
-/// Whether forwarded packets of the protocols go through the chain, and it is not ours to open.
+/// A chain that is sure to drop what containers send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropping {
+    /// The table it is in.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// The handle of the rule that drops; `None`: its policy does.
+    pub rule: Option<u64>,
+    /// Whether it is the chain `FORWARD` of iptables, which ADD opens for its containers.
+    pub is_iptables: bool,
+}
+
+/// All chains that are sure to drop what containers of the protocols send.
+pub fn list_dropping(nft: &mut Nft, protocols: &[Protocol]) -> Result<Vec<Dropping>> {
+    let mut dropping = Vec::new();
+    for chain in nft.list_chains()?.iter().filter(|chain| concerns(chain, protocols)) {
+        let rules = nft.list_rules_of(chain)?;
+        let rule = rules.iter().find(|rule| rule.drops_everything()).map(|rule| rule.handle);
+        if rule.is_none() && chain.policy != Some(Policy::Drop) {
+            continue;
+        }
+        let (table, name) = (chain.table.to_string(), chain.name.clone());
+        if rules.iter().any(may_let_pass) {
+            // Its rules may be the administrator's for these containers.
+            log::debug(|| format!("{table} {name} drops what its own rules do not accept"));
+            continue;
+        }
+        dropping.push(Dropping { table, name, rule, is_iptables: is_iptables(chain) });
+    }
+    Ok(dropping)
+}
+
+fn is_iptables(chain: &FoundChain) -> bool {
+    chain.table.family != Family::Inet
+        && (chain.table.name.as_str(), chain.name.as_str()) == (TABLE, FORWARD)
+}
+
+/// Whether forwarded packets of the protocols go through the chain.
 fn concerns(chain: &FoundChain, protocols: &[Protocol]) -> bool {
     let is_forwarding = chain
         .hook
@@ -82,9 +104,7 @@ fn concerns(chain: &FoundChain, protocols: &[Protocol]) -> bool {
         Family::Ip6 => protocols.contains(&Protocol::Ipv6),
         Family::Bridge | Family::Arp | Family::Netdev => false,
     };
-    let is_iptables = chain.table.family != Family::Inet
-        && (chain.table.name.as_str(), chain.name.as_str()) == (TABLE, FORWARD);
-    is_forwarding && is_seen && !is_iptables
+    is_forwarding && is_seen
 }
 
 /// Whether the rule may accept what begins a connection.

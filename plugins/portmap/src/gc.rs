@@ -19,14 +19,18 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
         Some(valid) => {
             sweep(network, &owner::Living::of(network, valid), &holder::Living::of(network, valid))
         }
-        None => remove_dead(network),
+        None => remove_dead(network, &|_unknown| false),
     }
 }
 
-/// Removes the ports of attachments of the network that are proved to be dead: their namespace is gone.
-pub fn remove_dead(network: &NetworkName) -> Result<()> {
+/// Removes the ports of attachments of the network that are proved to be dead: their namespace is gone,
+/// or the caller knows of a proof.
+pub fn remove_dead(
+    network: &NetworkName,
+    is_known_dead: &dyn Fn(&Attachment) -> bool,
+) -> Result<()> {
     let dead = nftables::dead(&mut Nft::open()?, network)?;
-    let is_dead = |attachment: &Attachment| dead.contains(attachment);
+    let is_dead = |attachment: &Attachment| dead.contains(attachment) || is_known_dead(attachment);
     let is_gone = |path: &str| netns::is_gone(Path::new(path));
     sweep(network, &owner::Living::unless(network, &is_dead), &holder::Living::Unless(&is_gone))
 }

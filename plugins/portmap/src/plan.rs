@@ -26,7 +26,7 @@ use crate::target::Targets;
 
 pub use self::maps::{attachments, is_map_of_ports, maps, namespace_key, namespaces};
 pub use self::place::Place;
-pub use self::shared::{REDIRECT, redirect_rules, shared_chains, shared_units};
+pub use self::shared::{LOCALNET, REDIRECT, redirect_rules, shared_chains, shared_units};
 
 /// The places whose sets the attachment's addresses belong in.
 pub fn places(attachment: &Attachment, config: &Config, targets: &Targets) -> BTreeSet<Place> {

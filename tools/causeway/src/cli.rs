@@ -7,9 +7,10 @@ use clap::{Args, Parser, Subcommand};
 use cni_common::Result;
 
 use crate::exit::Exit;
+use crate::gc::Effect;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
-use crate::{gc, ls, net, pool, shell};
+use crate::{check, gc, ls, net, pool, repair, shell};
 
 /// What stands below every help text.
 const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
@@ -60,11 +61,24 @@ pub(crate) enum Command {
         /// Only of this network
         network: Option<String>,
     },
+    /// Find what is not as it should be, and say what mends it
+    Check {
+        /// Only of this network
+        network: Option<String>,
+    },
     /// Release what is provably dead: never by age, never from a container that lives
     Gc {
         /// Only of this network
         network: Option<String>,
         /// Say what would be released, and why, and release nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Put back what attachments that are alive lack: rules, bridge addresses, ports, address files
+    Repair {
+        /// Only of this network
+        network: Option<String>,
+        /// Say what would be put back, and put back nothing
         #[arg(long)]
         dry_run: bool,
     },
@@ -112,9 +126,12 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
     match &cli.command {
         Command::Ls { network } => ls::ls(&places, network.as_deref(), output),
         Command::Pool { network } => pool::pool(&places, network.as_deref(), output),
+        Command::Check { network } => check::check(&places, network.as_deref(), output),
         Command::Gc { network, dry_run } => {
-            let effect = if *dry_run { gc::Effect::Nothing } else { gc::Effect::Release };
-            gc::gc(&places, network.as_deref(), (effect, output))
+            gc::gc(&places, network.as_deref(), (Effect::of(*dry_run), output))
+        }
+        Command::Repair { network, dry_run } => {
+            repair::repair(&places, network.as_deref(), (Effect::of(*dry_run), output))
         }
         Command::Net(call) => net::run(call, &places, output),
         Command::Completions { shell } => {

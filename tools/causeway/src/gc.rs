@@ -4,13 +4,12 @@
 //! what is said is the difference between two readings.
 
 use std::collections::BTreeSet;
-use std::env;
-use std::path::PathBuf;
 
 use causeway_bridge::rules::Expected;
 use causeway_host_local::store::{Location, Pool};
-use cni_common::types::NetworkName;
-use cni_common::{Code, Context, Error, Result};
+use cni_common::sys::attacher;
+use cni_common::types::{Attachment, NetworkName};
+use cni_common::{Code, Context, Error, Result, names};
 use cni_runtime::{NetworkList, Runtime};
 use serde::Serialize;
 
@@ -19,14 +18,22 @@ use crate::exit::Exit;
 use crate::net;
 use crate::networks::{Networks, Places};
 use crate::output::{Colour, Output};
+use crate::plugins;
 
 /// Whether anything is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Nothing is.
     Nothing,
-    /// What is dead is released.
-    Release,
+    /// What is wrong is mended.
+    Mend,
+}
+
+impl Effect {
+    /// By `--dry-run`.
+    pub(crate) fn of(is_dry: bool) -> Self {
+        if is_dry { Self::Nothing } else { Self::Mend }
+    }
 }
 
 /// What was done, as JSON has it.
@@ -68,7 +75,7 @@ pub(crate) fn gc(
         left: before.dead(),
         errors: Vec::new(),
     };
-    if effect == Effect::Release && !outcome.left.is_empty() {
+    if effect == Effect::Mend && !outcome.left.is_empty() {
         let failures = release(places, &before);
         outcome.errors = failures.iter().map(ToString::to_string).collect();
         let after: BTreeSet<Key> =
@@ -134,17 +141,24 @@ fn release(places: &Places, before: &Reading) -> Vec<Error> {
     let names: BTreeSet<&str> =
         before.attachments.all.keys().map(|key| key.network.as_str()).collect();
     for network in names.into_iter().filter_map(|name| before.networks.all.get(name)) {
-        let failed = remove_dead(&network.name, network.pool.as_ref());
+        let failed = remove_dead(&network.name, network.pool.as_ref(), before);
         failures.extend(failed.with_context(|| format!("network {}", network.name)).err());
     }
     failures
 }
 
-fn remove_dead(network: &NetworkName, pool: Option<&Location>) -> Result<()> {
+fn remove_dead(network: &NetworkName, pool: Option<&Location>, before: &Reading) -> Result<()> {
+    // What this suite's bridge attached has a proof that portmap alone does not know of: the container
+    // may have lost its interface and kept its namespace. It is looked at again, as an ADD may have come.
+    let is_dead = |attachment: &Attachment| {
+        let found = before.attachments.all.get(&Key::of(attachment));
+        found.is_some_and(|found| found.why.as_ref().is_some_and(Why::is_of_host_interface))
+            && attacher::is_dead(&names::host_interface(attachment))
+    };
     let expected = Expected { masquerade: true, guard: true };
     let rules = [
         causeway_bridge::gc::remove_dead(network, expected),
-        causeway_portmap::gc::remove_dead(network),
+        causeway_portmap::gc::remove_dead(network, &is_dead),
         causeway_firewall::gc::remove_dead(network),
     ];
     // With its interface or its rules still there an address is in use.
@@ -171,9 +185,7 @@ fn detach(places: &Places, attached: &Attached) -> Result<()> {
     let failed = |error: cni_runtime::Error| Error::new(Code::Delegate, net::said(&error));
     let config = cached.config.clone().unwrap_or_default();
     let list = NetworkList::new(config).map_err(failed)?;
-    let path = env::var_os("CNI_PATH").unwrap_or_else(|| net::PLUGINS.into());
-    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let runtime = Runtime::new(folders, &places.cache_dir);
+    let runtime = Runtime::new(plugins::folders(), &places.cache_dir);
     runtime.del(&list, &cached.attachment).map_err(failed)
 }
 

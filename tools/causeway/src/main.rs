@@ -10,14 +10,18 @@
 //! No logic lives in this file.
 
 mod attachments;
+mod check;
 mod cli;
 mod exit;
 mod gc;
+mod lacks;
 mod ls;
 mod net;
 mod networks;
 mod output;
+mod plugins;
 mod pool;
+mod repair;
 mod shell;
 
 use std::process::ExitCode;

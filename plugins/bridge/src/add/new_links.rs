@@ -2,8 +2,7 @@
 
 use cni_common::error::{Code, Error, Result};
 use cni_common::names;
-use cni_common::skel::AttachmentRequest;
-use cni_common::types::Mac;
+use cni_common::types::{Attachment, Mac};
 use nix::errno::Errno;
 use rustix::rand::GetRandomFlags;
 
@@ -13,10 +12,7 @@ use crate::plan::{Ends, NewLinks, VlanGateway};
 /// The links that an ADD may have to make: the pair, and the bridge and its VLAN gateway interface.
 const MAX_NEW_MACS: usize = 5;
 
-pub(crate) fn new_links(
-    request: &AttachmentRequest<'_>,
-    config: &BridgeConfig,
-) -> Result<NewLinks> {
+pub(crate) fn new_links(attachment: &Attachment, config: &BridgeConfig) -> Result<NewLinks> {
     let [host_mac, random_mac, bridge_mac, gateway_mac, port_mac] = random_macs()?;
     let vlan_gateway = match config.vlans.access.filter(|_| config.gateway >= Gateway::Gateway) {
         None => None,
@@ -26,11 +22,11 @@ pub(crate) fn new_links(
         }
     };
     let ends = Ends {
-        host: names::host_interface(&request.attachment),
+        host: names::host_interface(attachment),
         host_mac,
-        container: request.attachment.ifname.to_string(),
+        container: attachment.ifname.to_string(),
         container_mac: config.mac.unwrap_or(random_mac),
-        unfinished_alias: names::unfinished_alias(&request.attachment),
+        unfinished_alias: names::unfinished_alias(attachment),
     };
     Ok(NewLinks { ends, bridge_mac, vlan_gateway })
 }

@@ -20,7 +20,8 @@ pub(super) const BEFORE_SOURCE: i32 = 99;
 
 const PREROUTING: &str = "portmap/prerouting";
 const OUTPUT: &str = "portmap/output";
-const LOCALNET: &str = "portmap/localnet";
+/// The chain that keeps everybody but the host itself away from its 127.0.0.0/8.
+pub const LOCALNET: &str = "portmap/localnet";
 /// The chain that looks into the maps.
 pub const REDIRECT: &str = "portmap/redirect";
 const REDIRECT_COMMENT: &str = "ports of the host that lead to containers";

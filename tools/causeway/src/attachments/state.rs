@@ -36,6 +36,13 @@ pub(crate) enum Why {
     Killed,
 }
 
+impl Why {
+    /// Whether a host interface of this suite proves it by its absence.
+    pub(crate) fn is_of_host_interface(&self) -> bool {
+        matches!(self, Self::Lease(Proof::NamespaceGone) | Self::HostInterface(_))
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,119 @@
+//! `causeway check`: every inconsistency, with what it means and the command that mends it.
+//!
+//! ADDs and DELs go on meanwhile: what one look finds is believed when a second one, a moment later, finds
+//! it again.
+//!
+//! - `attachments`: what is wrong with an attachment.
+//! - `host`: what is wrong with the host for them.
+//! - `lists`: network lists that can't work.
+//! - `listeners`: programs that listen on a published port.
+
+mod attachments;
+mod host;
+mod listeners;
+mod lists;
+
+use std::thread;
+use std::time::Duration;
+
+use cni_common::Result;
+use serde::Serialize;
+
+use crate::attachments::Attachments;
+use crate::exit::Exit;
+use crate::networks::{Networks, Places};
+use crate::output::{Colour, Output};
+
+/// Longer than an ADD or DEL takes between two of its steps.
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// What no ADD or DEL makes come and go.
+const STEADY: [&str; 4] =
+    ["bridge-nearly-full", "forwarding-dropped", "overlapping-networks", "unusable-list"];
+
+/// One inconsistency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// The word for what it is.
+    pub(crate) kind: &'static str,
+    /// The network; empty for what is of none.
+    pub(crate) network: String,
+    /// What it is about: an attachment, a link, a file.
+    pub(crate) subject: String,
+    /// What was found.
+    pub(crate) fault: String,
+    /// What comes of it.
+    pub(crate) means: &'static str,
+    /// What mends it.
+    pub(crate) mend: String,
+}
+
+impl Finding {
+    /// Whether no ADD or DEL makes it come and go.
+    fn is_steady(&self) -> bool {
+        STEADY.contains(&self.kind)
+    }
+}
+
+/// All of them, as JSON has it.
+#[derive(Serialize)]
+struct Findings {
+    findings: Vec<Finding>,
+}
+
+/// What there is at one time.
+pub(crate) struct Seen {
+    pub(crate) networks: Networks,
+    pub(crate) attachments: Attachments,
+}
+
+/// Looks for them.
+pub(crate) fn check(places: &Places, network: Option<&str>, output: Output) -> Result<Exit> {
+    let mut findings = look(places, network)?;
+    if !findings.iter().all(Finding::is_steady) {
+        thread::sleep(MOMENT);
+        let again = look(places, network)?;
+        let is_same = |one: &Finding, other: &Finding| {
+            (one.kind, &one.network, &one.subject) == (other.kind, &other.network, &other.subject)
+        };
+        findings.retain(|finding| {
+            finding.is_steady() || again.iter().any(|other| is_same(finding, other))
+        });
+    }
+    let findings = Findings { findings };
+    output.show(&findings, || text(&findings.findings, output))?;
+    Ok(Exit::LEFT.when(!findings.findings.is_empty()))
+}
+
+fn look(places: &Places, network: Option<&str>) -> Result<Vec<Finding>> {
+    let mut networks = Networks::read(places)?;
+    let attachments = Attachments::read(places, &mut networks)?;
+    let all = Seen { networks, attachments };
+    let mut findings = Vec::new();
+    lists::look(&all, &mut findings);
+    host::overlaps(&all, &mut findings);
+    attachments::look(&all, &mut findings)?;
+    host::look(&all, &mut findings)?;
+    listeners::look(&all, &mut findings);
+    if let Some(name) = network {
+        all.networks.only(Some(name))?;
+        findings.retain(|finding| finding.network == name);
+    }
+    findings
+        .sort_by(|a, b| (&a.network, a.kind, &a.subject).cmp(&(&b.network, b.kind, &b.subject)));
+    findings.dedup();
+    Ok(findings)
+}
+
+fn text(findings: &[Finding], output: Output) -> String {
+    if findings.is_empty() {
+        return "nothing is wrong\n".to_owned();
+    }
+    let mut text = String::new();
+    for finding in findings {
+        let Finding { kind, subject, fault, means, mend, .. } = finding;
+        text.push_str(&format!("{} {subject}: {fault}\n", output.paint(Colour::Bad, kind)));
+        text.push_str(&format!("    {means}\n    mend: {mend}\n"));
+    }
+    text
+}

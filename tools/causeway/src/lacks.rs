@@ -1,0 +1,318 @@
+//! What attachments that are alive lack of what their network list says: what `check` reports and `repair`
+//! puts back, both by the plugins' own code.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use causeway_bridge::filter::{Subject, masquerade, spoofcheck};
+use causeway_bridge::operation::Operation;
+use causeway_bridge::{lock, shared};
+use causeway_host_local::store::Pool;
+use cni_common::skel::Plugin as _;
+use cni_common::spec::{CniResult, Ip};
+use cni_common::sys::Netlink;
+use cni_common::types::Attachment;
+use cni_common::{Code, Context, Error, Result, names};
+use ipnetwork::IpNetwork;
+
+use crate::attachments::{Attached, Attachments, Key, Rules, State};
+use crate::networks::{Network, Networks};
+use crate::plugins;
+
+/// One thing that is missing.
+#[derive(Clone, Debug)]
+pub(crate) struct Lack {
+    /// The network.
+    pub(crate) network: String,
+    /// Whose it is; `None` for what all attachments of the network share.
+    pub(crate) key: Option<Key>,
+    /// What is wrong without it.
+    pub(crate) fault: String,
+    /// What is missing.
+    pub(crate) what: What,
+}
+
+/// What is missing.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// A step that an ADD would do to what all attachments share.
+    Shared(Operation),
+    /// The pair is no port of its bridge.
+    Port(String),
+    /// Rules in the packet filter.
+    Rules(Rules),
+    /// The file of an address that the container has.
+    Lease(Vec<IpAddr>),
+}
+
+impl What {
+    /// The word for it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Shared(Operation::EnableForwarding { .. }) => "forwarding-off",
+            Self::Shared(Operation::AddAddress { .. }) => "bridge-without-address",
+            Self::Shared(_) => "bridge-altered",
+            Self::Port(_) => "port-off-bridge",
+            Self::Rules(_) => "attachment-without-rules",
+            Self::Lease(_) => "interface-without-lease",
+        }
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key {
+            Some(key) => write!(f, "{key}: {}", self.fault),
+            None => write!(f, "{}: {}", self.network, self.fault),
+        }
+    }
+}
+
+/// Everything that is missing. What can't be looked at is an error of its network, which does not keep
+/// the others from being looked at.
+pub(crate) fn find(
+    networks: &Networks,
+    attachments: &Attachments,
+) -> Result<(Vec<Lack>, Vec<Error>)> {
+    let mut host = Netlink::open()?;
+    let (mut lacks, mut errors) = (Vec::new(), Vec::new());
+    for network in networks.all.values() {
+        let mut finding = Finding { network, attachments, lacks: &mut lacks };
+        let found = finding.shared(&mut host).and_then(|()| finding.each());
+        errors.extend(found.with_context(|| format!("network {}", network.name)).err());
+    }
+    Ok((lacks, errors))
+}
+
+struct Finding<'a> {
+    network: &'a Network,
+    attachments: &'a Attachments,
+    lacks: &'a mut Vec<Lack>,
+}
+
+impl Finding<'_> {
+    fn note(&mut self, key: Option<&Key>, what: What, fault: String) {
+        let network = self.network.name.to_string();
+        self.lacks.push(Lack { network, key: key.cloned(), fault, what });
+    }
+
+    /// Bridge, gateway addresses, forwarding: while anybody is attached.
+    fn shared(&mut self, host: &mut Netlink) -> Result<()> {
+        let Some(config) = &self.network.bridge else { return Ok(()) };
+        let living = || living(self.network, self.attachments);
+        let Some(attachment) = living().find_map(|(key, _)| key.attachment()) else {
+            return Ok(());
+        };
+        let addresses: Vec<IpNetwork> = living().flat_map(|(_, one)| one.addresses()).collect();
+        let result = result_of(self.network, &addresses);
+        for (operation, fault) in shared::missing(host, config, (&attachment, &result))? {
+            self.note(None, What::Shared(operation), fault);
+        }
+        Ok(())
+    }
+
+    fn each(&mut self) -> Result<()> {
+        let living: Vec<_> = living(self.network, self.attachments).collect();
+        for (key, attached) in living {
+            self.port(key, attached);
+            self.rules(key, attached)?;
+            self.lease(key, attached);
+        }
+        Ok(())
+    }
+
+    fn port(&mut self, key: &Key, attached: &Attached) {
+        let (Some(config), Some(link)) = (&self.network.bridge, &attached.host) else { return };
+        let bridge = config.bridge.as_str();
+        if attached.is_ours && self.attachments.bridge(link.master) != Some(bridge) {
+            let fault = format!("its host interface {} is no port of {bridge}", link.name);
+            self.note(Some(key), What::Port(link.name.clone()), fault);
+        }
+    }
+
+    fn rules(&mut self, key: &Key, attached: &Attached) -> Result<()> {
+        let Some(attachment) = key.attachment() else { return Ok(()) };
+        for rules in wanted_rules(self.network, attached) {
+            if let Err(fault) = check_rules(self.network, (&attachment, attached), rules)? {
+                self.note(Some(key), What::Rules(rules), fault.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// An address that the container has out of the ranges, and that nobody holds.
+    fn lease(&mut self, key: &Key, attached: &Attached) {
+        if attached.state != State::OnlyLink || key.attachment().is_none() {
+            return;
+        }
+        let sets = self.network.ranges.iter().flat_map(|config| &config.sets);
+        let sets: Vec<_> = sets.collect();
+        let inside = attached.inside.iter().flat_map(|inside| &inside.addresses);
+        let of_ranges = |ip: &IpAddr| sets.iter().any(|set| set.range_of(*ip).is_some());
+        let addresses: Vec<IpAddr> = inside.map(IpNetwork::ip).filter(of_ranges).collect();
+        if !addresses.is_empty() {
+            let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let fault = format!("no address file holds its {}", list.join(", "));
+            self.note(Some(key), What::Lease(addresses), fault);
+        }
+    }
+}
+
+/// The attachments of a network whose containers are there.
+fn living<'a>(
+    network: &'a Network,
+    attachments: &'a Attachments,
+) -> impl Iterator<Item = (&'a Key, &'a Attached)> {
+    let is_living = |attached: &Attached| {
+        matches!(attached.state, State::Alive | State::OnlyLink) && attached.inside.is_some()
+    };
+    attachments.of(network.name.as_str()).filter(move |(_, attached)| is_living(attached))
+}
+
+/// What an ADD of the network would have answered, as far as it is about what all share: the gateway of
+/// every range that one of the addresses is of.
+fn result_of(network: &Network, addresses: &[IpNetwork]) -> CniResult {
+    let sets = network.ranges.iter().flat_map(|config| &config.sets);
+    let ranges = sets.flat_map(|set| set.ranges());
+    let used = ranges.filter(|range| addresses.iter().any(|one| range.subnet.contains(one.ip())));
+    let ip = |range: &causeway_host_local::range::Range| {
+        let address = addresses.iter().find(|one| range.subnet.contains(one.ip()))?.ip();
+        let address = IpNetwork::new(address, range.subnet.prefix()).ok()?;
+        Some(Ip { interface: None, address, gateway: Some(range.gateway) })
+    };
+    CniResult { ips: used.filter_map(ip).collect(), ..CniResult::default() }
+}
+
+/// Which rules the network list asks for.
+fn wanted_rules(network: &Network, attached: &Attached) -> Vec<Rules> {
+    let mut wanted = Vec::new();
+    if let Some(config) = network.bridge.as_ref().filter(|_| attached.is_ours) {
+        wanted.extend(config.masquerade.map(|_| Rules::Masquerading));
+        wanted.extend(config.mac_spoof_check.then_some(Rules::MacCheck));
+    }
+    let has = |kind: &str| network.list.as_ref().is_some_and(|(_, list)| list.find(kind).is_some());
+    let cached = attached.cached.as_ref().filter(|cached| cached.result.is_some());
+    if let Some(cached) = cached {
+        let has_ports = cached.attachment.capability_args.contains_key("portMappings");
+        wanted.extend(
+            (has_ports && has("portmap") && plugins::is_ours("portmap")).then_some(Rules::Ports),
+        );
+        wanted.extend((has("firewall") && plugins::is_ours("firewall")).then_some(Rules::Firewall));
+    }
+    wanted
+}
+
+/// Whether the rules are all there, by the plugin's CHECK; the inner error says what is missing.
+fn check_rules(
+    network: &Network,
+    (attachment, attached): (&Attachment, &Attached),
+    rules: Rules,
+) -> Result<Result<()>> {
+    let port = names::host_interface(attachment);
+    let subject = Subject { attachment, port: &port };
+    let config = network.bridge.as_ref();
+    Ok(match rules {
+        Rules::Masquerading => match config.and_then(|config| config.masquerade) {
+            Some(backend) => {
+                masquerade::check(backend, &subject, &own_addresses(network, attached))
+            }
+            None => Ok(()),
+        },
+        Rules::MacCheck => match attached.inside.as_ref().and_then(|inside| inside.mac) {
+            Some(mac) => spoofcheck::check(&subject, mac),
+            None => Ok(()),
+        },
+        Rules::Ports => plugins::request((network, attached), "portmap", |request| {
+            causeway_portmap::Portmap.check(request)
+        })?,
+        Rules::Firewall => plugins::request((network, attached), "firewall", |request| {
+            causeway_firewall::Firewall.check(request)
+        })?,
+    })
+}
+
+/// The addresses that an ADD gave: those that are kept for it, with the prefix that the container has;
+/// without a pool all that it has.
+fn own_addresses(network: &Network, attached: &Attached) -> Vec<IpNetwork> {
+    let held = |ip: IpAddr| attached.leases.iter().any(|found| found.lease.ip == ip);
+    let all = attached.addresses();
+    let is_kept = network.pool.is_some() && !attached.leases.is_empty();
+    all.into_iter().filter(|address| !is_kept || held(address.ip())).collect()
+}
+
+/// Puts back what is missing, under the lock that an ADD or DEL of the attachment would take.
+pub(crate) fn mend(lack: &Lack, networks: &Networks, attachments: &Attachments) -> Result<()> {
+    let network = networks.all.get(&lack.network);
+    let Some(network) = network else { return Ok(()) };
+    let mut host = Netlink::open()?;
+    let Some(key) = &lack.key else {
+        return match &lack.what {
+            What::Shared(operation) => shared::mend(&mut host, operation),
+            _ => Ok(()),
+        };
+    };
+    let attachment = key.attachment().ok_or_else(|| {
+        Error::new(Code::Internal, format!("{key}: nothing says of which attachment it is"))
+    })?;
+    let Some(attached) = attachments.all.get(key) else { return Ok(()) };
+    let _lock = lock::attachment(&attachment)?;
+    // An ADD or DEL may have been at it meanwhile.
+    let name = attached.host_name().unwrap_or_default();
+    let now = host.find_link(name)?;
+    if now.map(|link| link.index) != attached.host.as_ref().map(|link| link.index) {
+        return Ok(());
+    }
+    match &lack.what {
+        What::Shared(_) => Ok(()),
+        What::Port(port) => match &network.bridge {
+            Some(config) => shared::rejoin(&mut host, config, (&attachment, port)),
+            None => Ok(()),
+        },
+        What::Rules(rules) => ensure_rules(network, (&attachment, attached), *rules),
+        What::Lease(addresses) => hold(network, &attachment, addresses),
+    }
+}
+
+fn ensure_rules(
+    network: &Network,
+    (attachment, attached): (&Attachment, &Attached),
+    rules: Rules,
+) -> Result<()> {
+    let port = names::host_interface(attachment);
+    let subject = Subject { attachment, port: &port };
+    match rules {
+        Rules::Masquerading => match network.bridge.as_ref().and_then(|config| config.masquerade) {
+            Some(backend) => {
+                masquerade::ensure(backend, &subject, &own_addresses(network, attached))
+            }
+            None => Ok(()),
+        },
+        Rules::MacCheck => match attached.inside.as_ref().and_then(|inside| inside.mac) {
+            Some(mac) => spoofcheck::ensure(&subject, mac),
+            None => Ok(()),
+        },
+        // What ADD makes it makes once however often it is called. Nothing of it is rolled back.
+        Rules::Ports => plugins::request((network, attached), "portmap", |request| {
+            causeway_portmap::Portmap.add(request).map(drop)
+        })?,
+        Rules::Firewall => plugins::request((network, attached), "firewall", |request| {
+            causeway_firewall::Firewall.add(request).map(drop)
+        })?,
+    }
+}
+
+/// Holds the addresses for the container that has them.
+fn hold(network: &Network, attachment: &Attachment, addresses: &[IpAddr]) -> Result<()> {
+    let Some(location) = &network.pool else { return Ok(()) };
+    let mut pool = Pool::create(location)?;
+    let attacher = cni_common::sys::attacher::Attacher::here(&names::host_interface(attachment));
+    pool.set_attacher(attacher.as_ref());
+    let mut taken = Vec::new();
+    for ip in addresses {
+        if !pool.reserve(*ip, &attachment.container, &attachment.ifname)? {
+            taken.push(Error::new(Code::Conflict, format!("{ip} is held by somebody else")));
+        }
+    }
+    pool.save();
+    Error::join(taken)
+}
