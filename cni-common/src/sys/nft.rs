@@ -27,13 +27,16 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Nft {
     /// `None` in a kernel without netfilter, where there is nothing to be found.
     socket: Option<NetfilterSocket>,
+    /// Sockets with a dump that was not read to its end. They are closed last: the kernel waits in that
+    /// for what anybody has deleted.
+    begun: Vec<NetfilterSocket>,
     /// Whether anything was deleted by it.
     has_deleted: bool,
 }
 
 impl Drop for Nft {
     fn drop(&mut self) {
-        if let Some(socket) = self.socket.take() {
+        for socket in self.socket.take().into_iter().chain(self.begun.drain(..)) {
             removal::close(socket, self.has_deleted);
         }
     }
@@ -64,11 +67,12 @@ impl From<Refusal> for Error {
 impl Nft {
     /// Connects. In a kernel without nf_tables everything is absent and no change is supported.
     pub fn open() -> Result<Self> {
-        match NetfilterSocket::open() {
-            Ok(socket) => Ok(Self { socket: Some(socket), has_deleted: false }),
-            Err(error) if is_unsupported(&error) => Ok(Self { socket: None, has_deleted: false }),
-            Err(error) => Err(error),
-        }
+        let socket = match NetfilterSocket::open() {
+            Ok(socket) => Some(socket),
+            Err(error) if is_unsupported(&error) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { socket, begun: Vec::new(), has_deleted: false })
     }
 
     /// Makes all the changes or none. With `expected`, only if nothing has changed since.

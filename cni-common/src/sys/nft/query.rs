@@ -102,13 +102,15 @@ impl Nft {
     }
 
     /// The first few elements of the set: none if it has none, or is not there.
-    pub fn first_elements(&self, table: Table, set: &Set) -> Result<Vec<Element>> {
+    pub fn first_elements(&mut self, table: Table, set: &Set) -> Result<Vec<Element>> {
         let name = &set.name;
         let attributes = elements_of(table, name);
         let message = Message::GetSetElement(SetElementMessage { attributes });
         let message = NetfilterMessage::new(nft::header(table.family), message);
         // The rest of the answer goes with the connection.
-        let answer = Self::open()?.query(|socket| socket.dump_beginning(&message));
+        let mut other = Self::open()?;
+        let answer = other.query(|socket| socket.dump_beginning(&message));
+        self.begun.extend(other.socket.take());
         let answer = answer.with_context(|| format!("look into set {table} {name}"))?;
         Ok(read_elements(&answer.unwrap_or_default(), set))
     }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::unistd::{ForkResult, fork};
 
 use super::slot::Slot;
@@ -18,6 +18,10 @@ use super::slot::Slot;
 /// How long the child waits for the plugin's end once its request is done, in milliseconds. A plugin
 /// that takes longer closes its sockets itself.
 const MAX_WAIT: u16 = 2_000;
+/// How long the child keeps netfilter sockets after that, in milliseconds. The kernel closes one under the
+/// lock of all changes to its namespace's rules, and waits there for what was deleted, if that is not
+/// freed yet: the next plugin of a chain would wait with it. After a deletion that is some 10 ms.
+const KEPT: u16 = 100;
 
 /// What a child is to do, prepared so that it needs no memory for it.
 pub(super) struct Task<'a> {
@@ -67,7 +71,15 @@ fn run(task: &Task<'_>, kept: [RawFd; 3], channel: BorrowedFd<'_>) {
     if sent.is_ok() {
         // No event but the end of the other side is asked for.
         poll(&mut [PollFd::new(channel, PollFlags::empty())], PollTimeout::from(MAX_WAIT)).ok();
+        if has_sockets(channel) {
+            poll(&mut [], PollTimeout::from(KEPT)).ok();
+        }
     }
+}
+
+/// Whether any socket was handed over: they are in the queue of the channel.
+fn has_sockets(channel: BorrowedFd<'_>) -> bool {
+    recv(channel.as_raw_fd(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) == Ok(1)
 }
 
 /// Closes every descriptor but those, which are in ascending order.

@@ -8,6 +8,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use serde_json::json;
 
 use crate::network::Network;
 use crate::processes::{Group, adopted, descriptors};
@@ -92,6 +93,16 @@ fn a_caller_that_reads_to_the_end_is_not_kept_by_who_waits() {
         assert!(open.iter().all(|path| allowed(&path.to_string_lossy())), "{open:?}");
     }
     assert!(seen > 0, "the kernel was always done before the plugin was");
+}
+
+#[test]
+fn sockets_of_the_packet_filter_are_kept_until_what_was_deleted_is_freed() {
+    let network = Network::with(json!({"macspoofchk": true}));
+    let blue = network.attached("blue");
+    let (status, trace) = network.traced(&network.call("DEL", &blue), &["-e", "trace=poll"]);
+    assert_eq!(status, Some(0), "{trace}");
+    // The next plugin of a chain would have to wait while the kernel closes one.
+    assert!(trace.contains(", 0, 100)"), "{trace}");
 }
 
 #[test]
