@@ -33,15 +33,15 @@ pub(crate) fn svg(figures: &Figures, date: &str) -> String {
     let mut y = 58.0;
     let mut group = ("", What::Memory);
     for (figure, times) in bars {
-        if group != (figure.scenario, figure.what) {
-            group = (figure.scenario, figure.what);
+        if group != (figure.state.id, figure.what) {
+            group = (figure.state.id, figure.what);
             y += 8.0;
             let command = if figure.what == What::Add { "ADD" } else { "DEL" };
             text(
                 &mut body,
                 (LEFT - 10.0, y + 13.0),
                 "end",
-                &format!("{command}, {}", figure.title),
+                &format!("{command}, {}", figure.state.title),
             );
         }
         let place = names.iter().position(|name| *name == figure.contender).unwrap_or_default();

@@ -21,7 +21,7 @@ pub(crate) struct Contender {
 enum Program {
     /// The executable `floor`.
     Floor(PathBuf),
-    /// A folder with `bridge` and `host-local`.
+    /// A folder with the plugins.
     Suite(PathBuf),
 }
 
@@ -56,6 +56,14 @@ impl Contender {
     /// Whether it is a suite of plugins.
     pub(crate) fn is_suite(&self) -> bool {
         matches!(self.program, Program::Suite(_))
+    }
+
+    /// The folder of its plugins; none for the floor.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match &self.program {
+            Program::Floor(_) => None,
+            Program::Suite(folder) => Some(folder),
+        }
     }
 }
 

@@ -3,7 +3,17 @@
 use std::time::Duration;
 
 use crate::contender::Contender;
-use crate::scenario::Scenario;
+
+/// A state of the host that calls are measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// How it is named on the command line and in the JSON.
+    pub(crate) id: &'static str,
+    /// What it shows.
+    pub(crate) title: &'static str,
+    /// The [`Self::id`] of the state that its growth is against.
+    pub(crate) base: &'static str,
+}
 
 /// What a figure is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,15 +24,17 @@ pub(crate) enum What {
     Del,
     /// The peak of an ADD's resident memory.
     Memory,
+    /// One plugin's share of the time of a chain's ADD.
+    AddOf(&'static str),
+    /// The same of a DEL.
+    DelOf(&'static str),
 }
 
 /// One figure.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
-    /// [`Scenario::id`].
-    pub(crate) scenario: &'static str,
-    /// [`Scenario::title`].
-    pub(crate) title: &'static str,
+    /// Measured in which state.
+    pub(crate) state: State,
     /// [`Contender::name`].
     pub(crate) contender: String,
     /// What of.
@@ -36,11 +48,10 @@ pub(crate) struct Figure {
 pub(crate) struct Figures(Vec<Figure>);
 
 impl Figures {
-    /// Notes a figure of `contender` in `scenario`.
-    pub(crate) fn add(&mut self, scenario: &Scenario, contender: &Contender, of: (What, f64)) {
-        let (scenario, title) = (scenario.id, scenario.title);
+    /// Notes a figure of `contender` in `state`.
+    pub(crate) fn add(&mut self, state: State, contender: &Contender, of: (What, f64)) {
         let (contender, (what, value)) = (contender.name.clone(), of);
-        self.0.push(Figure { scenario, title, contender, what, value });
+        self.0.push(Figure { state, contender, what, value });
     }
 
     pub(crate) fn extend(&mut self, more: Self) {
@@ -51,24 +62,46 @@ impl Figures {
         self.0.iter()
     }
 
-    /// The figure of `contender` in `scenario`.
-    pub(crate) fn get(&self, scenario: &str, contender: &str, what: What) -> Option<f64> {
+    /// Who was measured, in order.
+    pub(crate) fn contenders(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for figure in &self.0 {
+            if !names.contains(&figure.contender) {
+                names.push(figure.contender.clone());
+            }
+        }
+        names
+    }
+
+    /// In which states, in order.
+    pub(crate) fn states(&self) -> Vec<State> {
+        let mut states = Vec::new();
+        for figure in &self.0 {
+            if !states.contains(&figure.state) {
+                states.push(figure.state);
+            }
+        }
+        states
+    }
+
+    /// The figure of `contender` in the state with this ID.
+    pub(crate) fn get(&self, state: &str, contender: &str, what: What) -> Option<f64> {
         let found = self.0.iter().find(|figure| {
-            (figure.scenario, figure.contender.as_str(), figure.what) == (scenario, contender, what)
+            (figure.state.id, figure.contender.as_str(), figure.what) == (state, contender, what)
         });
         found.map(|figure| figure.value)
     }
 
-    /// Against the floor in the same scenario.
+    /// Against the floor in the same state.
     pub(crate) fn against_floor(&self, figure: &Figure) -> Option<f64> {
-        let floor = self.get(figure.scenario, "floor", figure.what)?;
+        let floor = self.get(figure.state.id, "floor", figure.what)?;
         Some(figure.value / floor)
     }
 
-    /// Against the same contender with one container and an empty pool.
+    /// Against the same contender in the state with one container and nothing else.
     pub(crate) fn growth(&self, figure: &Figure) -> Option<f64> {
-        let plain = self.get("plain", &figure.contender, figure.what)?;
-        Some(figure.value / plain)
+        let base = self.get(figure.state.base, &figure.contender, figure.what)?;
+        Some(figure.value / base)
     }
 }
 

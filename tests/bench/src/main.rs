@@ -1,12 +1,16 @@
-//! Measures plugin suites beside each other and beside the bare kernel sequence, in one run, each
-//! contender on a bridge of its own on the same throw-away host. `scripts/bench` builds and runs it.
+//! Measures plugin suites beside each other and beside the bare kernel sequence, in one run.
+//! `scripts/bench` builds and runs it.
 //!
 //! - [`arguments`]: which contenders, which scenarios, where to write.
 //! - [`contender`]: one suite, or the floor, and how it is called.
-//! - [`scenario`]: what is measured, and the host that it is measured on.
+//! - [`scenario`]: what is measured of `bridge`, each contender on a bridge of its own on one throw-away
+//!   host.
+//! - [`chain`], [`plugins`], [`site`]: the same of all plugins of a runtime's list, each contender on a host
+//!   of its own.
+//! - [`packets`]: packets per second through published ports.
 //! - [`mod@profile`]: shares by system call and by symbol.
 //! - [`figures`]: the medians, and ratios of them.
-//! - [`report`], [`chart`]: as a table, as JSON, as a picture.
+//! - [`report`], [`chart`], [`document`]: as a table, as JSON, as a picture, in the documents.
 //!
 //! Only ratios mean something on another machine, and nothing here fails for being slow.
 
@@ -16,63 +20,129 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a measurement that can't be made ends the program"
 )]
 
 mod arguments;
+mod chain;
 mod chart;
 mod contender;
+mod document;
 mod figures;
+mod packets;
+mod plugins;
 mod profile;
 mod report;
 mod scenario;
+mod site;
 
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
-use arguments::Arguments;
+use arguments::{Arguments, Subject};
 use contender::Contender;
 use figures::Figures;
 use scenario::Scenario;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args().skip(1)) {
-        Ok(arguments) => arguments,
+    let done = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| {
+        match (arguments.subject, arguments.profile) {
+            (Subject::Bridge, false) => bridge(&arguments),
+            (Subject::Bridge, true) => profile(&arguments),
+            (Subject::Chain, false) => chain(&arguments),
+            (Subject::Chain, true) => profile_chain(&arguments),
+            (Subject::Packets, _) => packets(&arguments),
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("bench: {message}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
-    };
-    if arguments.profile {
-        return profile(&arguments);
     }
+}
+
+fn bridge(arguments: &Arguments) -> Result<(), String> {
     let mut figures = Figures::default();
-    for scenario in &arguments.scenarios {
-        eprintln!("measuring: {}", scenario.title);
+    for scenario in arguments.select(&scenario::ALL, |scenario| scenario.state.id)? {
+        eprintln!("measuring: {}", scenario.state.title);
         figures.extend(measure(scenario, arguments.contenders.clone(), arguments.rounds));
     }
     print!("{}", report::table(&figures));
+    write(&figures, arguments)
+}
+
+fn chain(arguments: &Arguments) -> Result<(), String> {
+    let names = chain::names(&arguments.contenders);
+    println!("plugins that all have: {}", names.join(", "));
+    let mut figures = Figures::default();
+    for scenario in arguments.select(&chain::ALL, |scenario| scenario.state.id)? {
+        eprintln!("measuring: {}", scenario.state.title);
+        figures.extend(scenario.measure(&arguments.contenders, &names, arguments.rounds));
+    }
+    print!("{}\n{}", report::table(&figures), report::shares(&figures, &names));
+    if let Some(path) = &arguments.document {
+        document::replace(path, "chain", &document::chain(&figures))?;
+    }
+    write(&figures, arguments)
+}
+
+fn packets(arguments: &Arguments) -> Result<(), String> {
+    let rates = packets::measure(&arguments.contenders);
+    print!("{}", report::packets(&rates));
+    if let Some(path) = &arguments.document {
+        document::replace(path, "packets", &document::packets(&rates))?;
+    }
+    match &arguments.json {
+        Some(path) => write_file(path, &report::packets_json(&rates, arguments)),
+        None => Ok(()),
+    }
+}
+
+fn write(figures: &Figures, arguments: &Arguments) -> Result<(), String> {
     for (path, text) in [
-        (&arguments.json, report::json(&figures, &arguments)),
-        (&arguments.svg, chart::svg(&figures, &arguments.date)),
+        (&arguments.json, report::json(figures, arguments)),
+        (&arguments.svg, chart::svg(figures, &arguments.date)),
     ] {
         if let Some(path) = path {
-            fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            write_file(path, &text)?;
         }
     }
-    ExitCode::SUCCESS
+    Ok(())
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Prints where the time goes, scenario by scenario, of the first contender that is a suite.
-fn profile(arguments: &Arguments) -> ExitCode {
-    let suite = arguments.contenders.iter().find(|contender| contender.is_suite());
-    let suite = suite.expect("--ours names a suite");
-    for scenario in arguments.scenarios.iter().copied().filter(|scenario| !scenario.is_burst()) {
-        let (suite, rounds) = (suite.clone(), arguments.rounds);
+fn profile(arguments: &Arguments) -> Result<(), String> {
+    let selected = arguments.select(&scenario::ALL, |scenario| scenario.state.id)?;
+    for scenario in selected.into_iter().filter(|scenario| !scenario.is_burst()) {
+        let (suite, rounds) = (suite(arguments)?.clone(), arguments.rounds);
         let shares = on_a_host(move || scenario.profile(suite, rounds));
-        println!("=== {}\n\n{shares}", scenario.title);
+        println!("=== {}\n\n{shares}", scenario.state.title);
     }
-    ExitCode::SUCCESS
+    Ok(())
+}
+
+/// The same of a chain, plugin by plugin.
+fn profile_chain(arguments: &Arguments) -> Result<(), String> {
+    let suite = suite(arguments)?;
+    let names = chain::names(std::slice::from_ref(suite));
+    for scenario in arguments.select(&chain::ALL, |scenario| scenario.state.id)? {
+        let shares = scenario.profile(suite, &names, arguments.rounds);
+        println!("=== {}\n\n{shares}", scenario.state.title);
+    }
+    Ok(())
+}
+
+fn suite(arguments: &Arguments) -> Result<&Contender, String> {
+    let suite = arguments.contenders.iter().find(|contender| contender.is_suite());
+    suite.ok_or_else(|| "--ours names a suite".to_owned())
 }
 
 fn measure(scenario: &'static Scenario, contenders: Vec<Contender>, rounds: usize) -> Figures {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::contender::{Attachment, Seat};
+use crate::plugins::{Chained, NAMES, Plugins};
 
 /// Samples of `perf` per second. A call takes a few milliseconds.
 const FREQUENCY: &str = "20000";
@@ -32,15 +33,54 @@ struct Spent {
     seconds: f64,
 }
 
+/// Shares of `rounds` ADDs and DELs of a chain by system call, plugin by plugin. `folder` is for files.
+pub(crate) fn of_chain(
+    (plugins, chained): (&Plugins, &Chained),
+    folder: &Path,
+    rounds: usize,
+) -> String {
+    let mut spent = BTreeMap::<(&str, &str), BTreeMap<String, Spent>>::new();
+    let report = |name: &str| folder.join(format!("strace-{name}"));
+    let watched = |name: &'static str, process: Command| {
+        let mut strace = strace(&report(name));
+        strace.arg(process.get_program()).env_clear();
+        strace.envs(process.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        strace
+    };
+    for _ in 0..rounds {
+        let (added, result) = plugins.add(chained, &watched);
+        let mut note = |command, name| {
+            let summary = fs::read_to_string(report(name)).unwrap();
+            read_calls(&summary, spent.entry((name, command)).or_default());
+        };
+        added.iter().for_each(|(name, _)| note("ADD", *name));
+        let deleted = plugins.del(chained, &result, &watched);
+        deleted.iter().for_each(|(name, _)| note("DEL", *name));
+    }
+    let mut text = String::new();
+    for name in NAMES {
+        for command in ["ADD", "DEL"] {
+            if let Some(spent) = spent.remove(&(name, command)) {
+                text += &calls(&format!("{command} of {name}"), spent, rounds);
+            }
+        }
+    }
+    text
+}
+
+/// `strace` that leaves sums of calls by the clock, waiting included; children are followed.
+fn strace(report: &Path) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-c", "-w", "-U", "name,calls,time-total", "-o"]).arg(report);
+    strace
+}
+
 fn by_system_call(seat: &Seat, attachment: &Attachment, rounds: usize) -> String {
     let report = seat.folder().join("strace");
     let mut spent = COMMANDS.map(|_| BTreeMap::<String, Spent>::new());
     for _ in 0..rounds {
         for ((command, _), spent) in COMMANDS.iter().zip(&mut spent) {
-            // By the clock, waiting included; children are followed.
-            let mut strace = Command::new("strace");
-            strace.args(["-f", "-c", "-w", "-U", "name,calls,time-total", "-o"]).arg(&report);
-            seat.watch(strace, command, attachment).unwrap();
+            seat.watch(strace(&report), command, attachment).unwrap();
             read_calls(&fs::read_to_string(&report).unwrap(), spent);
         }
     }
@@ -69,7 +109,11 @@ fn calls(command: &str, spent: BTreeMap<String, Spent>, rounds: usize) -> String
     let all: f64 = spent.values().map(|spent| spent.seconds).sum();
     let count: u64 = spent.values().map(|spent| spent.calls).sum();
     let each = |calls: u64| calls as f64 / rounds as f64;
-    let mut text = format!("{command}: {:.0} system calls; shares of their time\n", each(count));
+    let mut text = format!(
+        "{command}: {:.0} system calls, {:.2} ms under strace; shares of their time\n",
+        each(count),
+        all * 1e3 / rounds as f64
+    );
     let mut rows: Vec<_> = spent.into_iter().collect();
     rows.sort_by(|(_, a), (_, b)| b.seconds.total_cmp(&a.seconds));
     for (name, Spent { calls, seconds }) in rows {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use testsupport::{Container, Host};
 
 use crate::contender::{Attachment, Contender, Seat};
-use crate::figures::{Figures, What, median};
+use crate::figures::{Figures, State, What, median};
 use crate::profile;
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
@@ -20,10 +20,8 @@ const BURSTS: usize = 3;
 
 /// A state of the host that calls are measured in.
 pub(crate) struct Scenario {
-    /// How it is named on the command line and in the JSON.
-    pub(crate) id: &'static str,
-    /// What it shows.
-    pub(crate) title: &'static str,
+    /// Its names.
+    pub(crate) state: State,
     others: u16,
     held: u32,
     masquerade: bool,
@@ -31,8 +29,7 @@ pub(crate) struct Scenario {
 }
 
 const PLAIN: Scenario = Scenario {
-    id: "plain",
-    title: "one container",
+    state: state("plain", "one container"),
     others: 0,
     held: 0,
     masquerade: false,
@@ -42,31 +39,26 @@ const PLAIN: Scenario = Scenario {
 /// All of them.
 pub(crate) const ALL: [Scenario; 7] = [
     PLAIN,
-    Scenario { id: "held", title: "60,000 leases held", held: 60_000, ..PLAIN },
-    Scenario { id: "attached", title: "500 containers attached", others: 500, ..PLAIN },
+    Scenario { state: state("held", "60,000 leases held"), held: 60_000, ..PLAIN },
+    Scenario { state: state("attached", "500 containers attached"), others: 500, ..PLAIN },
     Scenario {
-        id: "both",
-        title: "500 attached and 60,000 leases held",
+        state: state("both", "500 attached and 60,000 leases held"),
         others: 500,
         held: 60_000,
         ..PLAIN
     },
-    Scenario { id: "masq", title: "ipMasq", masquerade: true, ..PLAIN },
+    Scenario { state: state("masq", "ipMasq"), masquerade: true, ..PLAIN },
     Scenario {
-        id: "masq-attached",
-        title: "ipMasq, 500 containers attached",
+        state: state("masq-attached", "ipMasq, 500 containers attached"),
         others: 500,
         masquerade: true,
         ..PLAIN
     },
-    Scenario { id: "burst", title: "16 at a time", burst: true, ..PLAIN },
+    Scenario { state: state("burst", "16 at a time"), burst: true, ..PLAIN },
 ];
 
-/// The scenario of this name.
-pub(crate) fn find(id: &str) -> Result<&'static Scenario, String> {
-    let names = || ALL.map(|scenario| scenario.id).join(", ");
-    let found = ALL.iter().find(|scenario| scenario.id == id);
-    found.ok_or_else(|| format!("unknown scenario {id:?}: {}", names()))
+const fn state(id: &'static str, title: &'static str) -> State {
+    State { id, title, base: "plain" }
 }
 
 impl Scenario {
@@ -127,7 +119,7 @@ impl Scenario {
             seat.call("DEL", &attachment);
             let memory = seat.memory(&attachment);
             seat.call("DEL", &attachment);
-            figures.add(self, seat.contender(), (What::Memory, memory));
+            figures.add(self.state, seat.contender(), (What::Memory, memory));
         }
         let mut times = vec![(Vec::new(), Vec::new(), Duration::ZERO); seats.len()];
         for _ in 0..rounds {
@@ -141,8 +133,8 @@ impl Scenario {
             }
         }
         for (seat, (adds, dels, _total)) in seats.iter().zip(times) {
-            figures.add(self, seat.contender(), (What::Add, median(adds)));
-            figures.add(self, seat.contender(), (What::Del, median(dels)));
+            figures.add(self.state, seat.contender(), (What::Add, median(adds)));
+            figures.add(self.state, seat.contender(), (What::Del, median(dels)));
         }
         figures
     }
@@ -162,7 +154,7 @@ impl Scenario {
             }
         }
         for (seat, times) in seats.iter().zip(times) {
-            figures.add(self, seat.contender(), (What::Add, median(times)));
+            figures.add(self.state, seat.contender(), (What::Add, median(times)));
         }
         figures
     }

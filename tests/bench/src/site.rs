@@ -1,0 +1,54 @@
+//! A host on a thread of its own, for contenders whose rules would meet each other's on one host.
+
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+type Job<P> = Box<dyn FnOnce(&P) + Send>;
+
+/// A thread that keeps a place on its own host, and works there when it is told to.
+pub(crate) struct Site<P> {
+    /// `None` while it ends.
+    jobs: Option<Sender<Job<P>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<P: 'static> Site<P> {
+    /// `make` makes the thread a host, and the place on it.
+    pub(crate) fn new(make: impl FnOnce() -> P + Send + 'static) -> Self {
+        let (jobs, told) = channel::<Job<P>>();
+        let thread = std::thread::spawn(move || {
+            let place = make();
+            told.iter().for_each(|job| job(&place));
+        });
+        Self { jobs: Some(jobs), thread: Some(thread) }
+    }
+
+    /// Does something there, and waits for it; a panic there is one here.
+    pub(crate) fn run<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&P) -> T + Send + 'static,
+    ) -> T {
+        let (answer, answered) = channel();
+        let job = Box::new(move |place: &P| {
+            answer.send(work(place)).ok();
+        });
+        if let Some(jobs) = &self.jobs {
+            jobs.send(job).ok();
+        }
+        match answered.recv() {
+            Ok(done) => done,
+            Err(_ended) => match self.thread.take().map(JoinHandle::join) {
+                Some(Err(panicked)) => std::panic::resume_unwind(panicked),
+                _ended => panic!("the thread of a host ended"),
+            },
+        }
+    }
+}
+
+impl<P> Drop for Site<P> {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A panic of its own was shown there.
+        self.thread.take().map(JoinHandle::join);
+    }
+}
