@@ -42,5 +42,8 @@ pub(crate) fn is_passed_over(fault: &Fault, difference: &str) -> bool {
     let is_optional =
         |line: &str| line.contains(" blue: net/") || line.contains("/last_reserved_ip.");
     let is_refused = matches!(fault.how, How::Fail(errno) if errno != Errno::EINTR);
-    is_refused && fault.command == Command::Add && difference.lines().all(is_optional)
+    is_refused
+        && !fault.kind.is_chained()
+        && fault.command == Command::Add
+        && difference.lines().all(is_optional)
 }

@@ -1,5 +1,5 @@
-//! Makes every system call of ADD and DEL of `bridge` and `host-local` fail in turn, or the process
-//! die there, and looks at what is left: `scripts/faults` builds and runs it.
+//! Makes every system call of ADD and DEL of every plugin of the default chain fail in turn, or the
+//! process die there, and looks at what is left: `scripts/faults` builds and runs it.
 //!
 //! A test program: it is never installed. All it does is on throw-away hosts (`testsupport::Host`).
 
@@ -14,6 +14,7 @@
 )]
 
 mod calls;
+mod chain;
 mod churn;
 mod errnos;
 mod exceptions;
@@ -42,7 +43,8 @@ use trial::{Next, Trial, Verdict, shown};
 const USAGE: &str = "usage: scripts/faults [--bounded]          everything, or a sample of it
        scripts/faults churn [PAIRS]            2,000 pairs of ADD and DEL, unless another number
        scripts/faults hanging                  an IPAM plugin that never ends
-       scripts/faults sweep [KIND [ADD|DEL]]   every fault of bridge, fresh-bridge or host-local
+       scripts/faults sweep [KIND [ADD|DEL]]   every fault of bridge, fresh-bridge, host-local, portmap,
+                                               fresh-portmap, firewall, fresh-firewall or tuning
        scripts/faults list KIND ADD|DEL        the system calls
        scripts/faults --only 'FAULT'           one fault, like 'bridge ADD delegate/0 openat#7 EIO'";
 
@@ -83,13 +85,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn everything() -> Vec<(Kind, Command)> {
-    let all = |kind| Command::ALL.map(|command| (kind, command));
-    Kind::ALL.into_iter().flat_map(all).collect()
+fn everything(extent: Extent) -> Vec<(Kind, Command)> {
+    let kinds = match extent {
+        Extent::Full => &Kind::ALL[..],
+        Extent::Bounded => &Kind::BOUNDED[..],
+    };
+    kinds.iter().flat_map(|kind| Command::ALL.map(|command| (*kind, command))).collect()
 }
 
 fn selected(which: &[&str]) -> Result<Vec<(Kind, Command)>, String> {
-    let mut all = everything();
+    let mut all = everything(Extent::Full);
     if let Some(kind) = which.first() {
         let kind: Kind = kind.parse()?;
         all.retain(|(known, _)| *known == kind);
@@ -110,7 +115,7 @@ fn all(extent: Extent) -> Result<bool, String> {
     thread::scope(|scope| {
         let hanging = hanging::start(scope, cases);
         let churned = scope.spawn(|| churn::churn(pairs, time)).join().expect("the churn");
-        let summary = sweep::sweep(&everything(), extent, WORKERS);
+        let summary = sweep::sweep(&everything(extent), extent, WORKERS);
         let bounded = hanging::finish(hanging);
         println!("\n{summary}{:.0} s in all", start.elapsed().as_secs_f64());
         Ok(churned && bounded && summary.is_fine())

@@ -11,6 +11,7 @@ use nix::sched::{CloneFlags, setns};
 use serde_json::{Value, json};
 use testsupport::{Answer, Call, Container, Host};
 
+use crate::chain;
 use crate::fault::Command;
 use crate::state::State;
 
@@ -28,17 +29,58 @@ pub(crate) enum Kind {
     FreshBridge,
     /// `host-local` by itself; a neighbour holds addresses of the pool.
     HostLocal,
+    /// `portmap` behind `bridge`; a neighbour is attached by the whole chain.
+    Portmap,
+    /// The same for the first mapped port of a host.
+    FreshPortmap,
+    /// `firewall` in its place of the chain, with a neighbour.
+    Firewall,
+    /// The same where nothing is let through yet, and iptables has no chain.
+    FreshFirewall,
+    /// `tuning` at the end of the chain.
+    Tuning,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Bridge, Self::FreshBridge, Self::HostLocal];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Bridge,
+        Self::FreshBridge,
+        Self::HostLocal,
+        Self::Portmap,
+        Self::FreshPortmap,
+        Self::Firewall,
+        Self::FreshFirewall,
+        Self::Tuning,
+    ];
+
+    /// Those of the bounded form: the first container of a host has every call that others have.
+    pub(crate) const BOUNDED: [Self; 6] = [
+        Self::Bridge,
+        Self::FreshBridge,
+        Self::HostLocal,
+        Self::FreshPortmap,
+        Self::FreshFirewall,
+        Self::Tuning,
+    ];
 
     /// The plugin's executable.
     pub(crate) fn plugin(self) -> &'static str {
         match self {
             Self::Bridge | Self::FreshBridge => "bridge",
             Self::HostLocal => "host-local",
+            Self::Portmap | Self::FreshPortmap => "portmap",
+            Self::Firewall | Self::FreshFirewall => "firewall",
+            Self::Tuning => "tuning",
         }
+    }
+
+    /// Whether it is behind others in the chain, which are not disturbed.
+    pub(crate) fn is_chained(self) -> bool {
+        !matches!(self, Self::Bridge | Self::FreshBridge | Self::HostLocal)
+    }
+
+    fn is_fresh(self) -> bool {
+        matches!(self, Self::FreshBridge | Self::FreshPortmap | Self::FreshFirewall)
     }
 }
 
@@ -48,6 +90,11 @@ impl fmt::Display for Kind {
             Self::Bridge => "bridge",
             Self::FreshBridge => "fresh-bridge",
             Self::HostLocal => "host-local",
+            Self::Portmap => "portmap",
+            Self::FreshPortmap => "fresh-portmap",
+            Self::Firewall => "firewall",
+            Self::FreshFirewall => "fresh-firewall",
+            Self::Tuning => "tuning",
         })
     }
 }
@@ -57,7 +104,8 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|kind| kind.to_string() == text);
-        found.ok_or_else(|| format!("{text:?} is none of bridge, fresh-bridge, host-local"))
+        let known = || Self::ALL.map(|kind| kind.to_string()).join(", ");
+        found.ok_or_else(|| format!("{text:?} is none of {}", known()))
     }
 }
 
@@ -68,6 +116,10 @@ pub(crate) struct Scene {
     pub(crate) blue: Container,
     _green: Container,
     config: Value,
+    /// The same for the neighbour.
+    neighbours: Value,
+    /// What is there of `blue` before the plugin is called.
+    pub(crate) base: State,
 }
 
 impl Scene {
@@ -78,9 +130,16 @@ impl Scene {
         // A link-local address that is still probed for shows up a second later.
         host.run(["sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"]);
         let (blue, green) = (host.container("blue"), host.container("green"));
-        let scene = Self { kind, host, blue, _green: green, config: config() };
+        let (config, neighbours) = match kind.is_chained() {
+            true => chained(kind, [&blue, &green]),
+            false => (config(), config()),
+        };
+        let base = State::of(&host, &[&blue]);
+        let scene = Self { kind, host, blue, _green: green, config, neighbours, base };
         if kind != Kind::FreshBridge {
-            scene.call("ADD", "green").run().expect_success();
+            if !kind.is_fresh() {
+                scene.call("ADD", "green").run().expect_success();
+            }
             // What the first DEL makes for good is no leftover of the ones that are swept.
             scene.call("ADD", "blue").run().expect_success();
             scene.call("DEL", "blue").run().expect_silent_success();
@@ -91,9 +150,12 @@ impl Scene {
 
     /// A call about a container of that ID, in `green`'s namespace for `green`, else in `blue`'s.
     pub(crate) fn call(&self, command: &str, id: &str) -> Call {
-        let netns = if id == "green" { "/run/netns/green" } else { "/run/netns/blue" };
+        let (netns, config) = match id {
+            "green" => ("/run/netns/green", &self.neighbours),
+            _ => ("/run/netns/blue", &self.config),
+        };
         let call = Call::new(self.kind.plugin()).command(command).container_id(id);
-        call.netns_path(netns).ifname("eth0").config(&self.config)
+        call.netns_path(netns).ifname("eth0").config(config)
     }
 
     /// The configuration as it goes to stdin.
@@ -112,11 +174,17 @@ impl Scene {
 
     /// Brings the host to where `command` begins.
     pub(crate) fn prepare(&self, command: Command) {
-        if self.kind == Kind::FreshBridge {
-            self.make_fresh();
+        match self.kind {
+            Kind::FreshBridge => self.make_fresh(),
+            Kind::FreshFirewall => chain::remove_iptables(&self.host),
+            Kind::Portmap | Kind::FreshPortmap => chain::reset_route_localnet(),
+            Kind::Tuning => inside(&self.blue, chain::reset_sysctls),
+            Kind::Bridge | Kind::HostLocal | Kind::Firewall => {}
         }
-        let set = || fs::write(DISABLE_IPV6, "1").expect("set a container's disable_ipv6");
-        inside(&self.blue, set);
+        if !self.kind.is_chained() {
+            let set = || fs::write(DISABLE_IPV6, "1").expect("set a container's disable_ipv6");
+            inside(&self.blue, set);
+        }
         if command == Command::Del {
             self.call("ADD", "blue").run().expect_success();
         }
@@ -147,6 +215,20 @@ pub(crate) fn inside<T: Send>(container: &Container, work: impl FnOnce() -> T + 
         work()
     };
     thread::scope(|scope| scope.spawn(entered).join().expect("a thread in a container"))
+}
+
+/// The configurations with which the plugin is called for both, attached by those before it in the
+/// chain; with a neighbour that has all of the chain but the plugin itself.
+fn chained(kind: Kind, [blue, green]: [&Container; 2]) -> (Value, Value) {
+    let before: Vec<&str> = match kind.is_fresh() {
+        true => vec!["bridge"],
+        false => chain::PLUGINS.into_iter().take_while(|name| *name != kind.plugin()).collect(),
+    };
+    let [config, neighbours] = [blue, green].map(|container| {
+        let result = chain::attach(container, &before);
+        chain::config(kind.plugin(), container.name(), Some(&result))
+    });
+    (config, neighbours)
 }
 
 /// A network with all that leaves something behind.

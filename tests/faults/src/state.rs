@@ -21,6 +21,8 @@ const HOST_SETTINGS: &[&str] = &["net/ipv4/ip_forward", "net/ipv6/conf/all/forwa
 
 /// Settings inside the container, of interfaces that are there.
 const CONTAINER_SETTINGS: &[&str] = &[
+    "net/core/somaxconn",
+    "net/ipv4/conf/eth0/arp_filter",
     "net/ipv6/conf/lo/disable_ipv6",
     "net/ipv4/conf/eth0/arp_notify",
     "net/ipv6/conf/eth0/accept_dad",
@@ -92,6 +94,11 @@ impl State {
     pub(crate) fn common(&self) -> Self {
         let lines = self.lines.iter().filter(|line| is_common(line)).cloned().collect();
         Self { lines }
+    }
+
+    /// Without those lines.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        Self { lines: self.lines.difference(&other.lines).cloned().collect() }
     }
 
     /// Both together.
