@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use cni_common::skel::AttachmentRequest;
 use cni_common::sys::nft::Nft;
+use cni_common::undo::retry_once;
 use cni_common::{Error, Result, log};
 
 use crate::subject::Subject;
@@ -24,15 +25,16 @@ pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Removes all that is the attachment's; says what failed.
+/// Removes all that is the attachment's; says what failed. Each step is tried once more: what was in the
+/// way may have passed, and nobody comes after a DEL.
 pub fn remove(subject: &Subject) -> Vec<Error> {
-    let mut nft = match Nft::open() {
+    let mut nft = match retry_once(Nft::open) {
         Ok(nft) => nft,
         Err(error) => return vec![error],
     };
     let mut failures = Vec::new();
     let mut addresses = subject.addresses.clone();
-    match native::remove(&mut nft, subject) {
+    match retry_once(|| native::remove(&mut nft, subject)) {
         Ok(found) => addresses.extend(found),
         Err(error) => failures.push(error),
     }
@@ -44,7 +46,7 @@ pub fn remove(subject: &Subject) -> Vec<Error> {
 /// container the rule that accepts what is marked.
 pub fn remove_rules(nft: &mut Nft, mut addresses: BTreeSet<IpAddr>) -> Vec<Error> {
     // Another container may have got an address before this one was detached.
-    addresses.retain(|ip| matches!(native::owner_of(nft, *ip), Ok(None)));
-    let removed = reference::remove(nft, &addresses).err();
-    removed.into_iter().chain(accept::remove_if_unused(nft).err()).collect()
+    addresses.retain(|ip| matches!(retry_once(|| native::owner_of(nft, *ip)), Ok(None)));
+    let removed = retry_once(|| reference::remove(nft, &addresses)).err();
+    removed.into_iter().chain(retry_once(|| accept::remove_if_unused(nft)).err()).collect()
 }

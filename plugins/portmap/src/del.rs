@@ -32,8 +32,20 @@ pub fn remove(attachment: &Attachment, known: &[(Set, Element)]) -> Vec<Error> {
     remove_with(attachment, known, &mut || {})
 }
 
-/// The same. `forget` is called when chains were removed, which do not tell where they led.
+/// The same, and once more if something failed: what was in the way may have passed, and nobody comes
+/// after a DEL. `forget` is called when chains were removed, which do not tell where they led.
 fn remove_with(
+    attachment: &Attachment,
+    known: &[(Set, Element)],
+    forget: &mut dyn FnMut(),
+) -> Vec<Error> {
+    match try_to_remove(attachment, known, forget) {
+        none if none.is_empty() => none,
+        _first => try_to_remove(attachment, known, forget),
+    }
+}
+
+fn try_to_remove(
     attachment: &Attachment,
     known: &[(Set, Element)],
     forget: &mut dyn FnMut(),

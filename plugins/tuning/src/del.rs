@@ -3,6 +3,7 @@
 
 use cni_common::skel::AttachmentRequest;
 use cni_common::types::LinkAttributes;
+use cni_common::undo::retry_once;
 use cni_common::{Code, Error, Result, log};
 
 use crate::apply;
@@ -13,7 +14,7 @@ use crate::store::Kept;
 /// namespace.
 pub(crate) fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     let kept = Kept::of(&config::data_dir(&request.request.config), &request.attachment);
-    let values = match kept.read() {
+    let values = match retry_once(|| kept.read()) {
         // The other suite may have removed its part.
         Ok(found) => found.unwrap_or_default(),
         Err(error) => {
@@ -21,11 +22,11 @@ pub(crate) fn del(request: &AttachmentRequest<'_>) -> Result<()> {
             LinkAttributes::default()
         }
     };
-    match restore(request, &values) {
+    match retry_once(|| restore(request, &values)) {
         Err(error) if error.is(Code::InvalidNetns) => return Err(error),
         restored => restored.err().iter().for_each(report),
     }
-    kept.remove().err().iter().for_each(report);
+    retry_once(|| kept.remove()).err().iter().for_each(report);
     Ok(())
 }
 

@@ -256,7 +256,10 @@ fn names_error(text: &str, call: &str, errno: Errno) -> bool {
     };
     // The C library reports whatever keeps it from making a thread as one error.
     let for_a_thread = matches!(call, "mmap" | "mprotect" | "clone3");
-    said(errno) || for_a_thread && said(Errno::EAGAIN)
+    // The standard library asks whether what is in a new folder's way is a folder, and says that
+    // something is.
+    let for_a_folder = call == "statx";
+    said(errno) || for_a_thread && said(Errno::EAGAIN) || for_a_folder && said(Errno::EEXIST)
 }
 
 /// What differs from ADD to ADD, with a name for each: addresses, and hardware addresses.

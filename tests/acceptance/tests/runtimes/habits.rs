@@ -7,7 +7,6 @@ use std::os::unix::fs::PermissionsExt;
 
 use cni_runtime::{Attachment, NetworkList, Runtime};
 use serde_json::json;
-use testsupport::{REFERENCE_DIR, bin_dir};
 
 use crate::node::{Node, Pod, attachment, expect, list};
 use crate::traces;
@@ -35,7 +34,7 @@ impl Refusing {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("refuser"), REFUSER).unwrap();
         fs::set_permissions(folder.join("refuser"), PermissionsExt::from_mode(0o755)).unwrap();
-        let folders = [bin_dir(), REFERENCE_DIR.into(), folder];
+        let folders = crate::node::folders(&node.host).into_iter().chain([folder]);
         let runtime = Runtime::new(folders, node.host.temp_dir().join("cache"));
         Self { node, runtime }
     }
@@ -134,8 +133,7 @@ fn nomad_tries_again_with_the_same_id_after_bridge_failed() {
 #[test]
 fn trying_again_after_a_chained_plugin_failed_takes_a_del_between() {
     let host = Refusing::new();
-    // The distribution's firewall leaves its rules at a DEL without a result.
-    let list = refused("nomad.conflist").without("firewall");
+    let list = refused("nomad.conflist");
     let before = warmed_up(&host, &list);
     host.refuses(Does::Refuse);
     let container = host.node.host.container("alloc");
@@ -166,13 +164,13 @@ fn the_kubelets_new_id_lives_on_when_the_old_one_is_deleted_late() {
     given_up.vanish();
     host.refuses(Does::Pass);
     let container = host.node.host.container("sandbox2");
-    // Another host port: with the same one the old rule of the distribution's portmap still wins.
-    let attachment = mappings(attachment(&container), 8081);
+    // The same host port: who has it is proved to be dead.
+    let attachment = mappings(attachment(&container), 8080);
     let pod = Pod::attach(container, attachment, &host.runtime, &list);
     pod.assert_reaches_outside();
     expect(host.runtime.del(&list, &old.without_netns()));
     pod.assert_reaches_outside();
-    expect(host.runtime.check(&list.without("portmap"), &pod.attachment));
+    expect(host.runtime.check(&list.without("refuser"), &pod.attachment));
     expect(host.runtime.del(&list, &pod.attachment));
     traces::assert_same(&before, &host.traces());
 }

@@ -1,8 +1,7 @@
 //! Chains of plugins as the runtimes of this world call them: their own network lists and habits,
 //! the reference's plugins swapped for ours and back, and the files of `examples/`.
 //!
-//! `bridge`, `host-local` and `loopback` are those under test; the chained plugins are the
-//! distribution's.
+//! All plugins are those under test, and nothing else is found.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,10 +12,12 @@
 )]
 
 mod callers;
+mod crowd;
 mod examples;
 mod habits;
 mod installer;
 mod machines;
+mod missing;
 mod node;
 mod swap;
 mod template;
