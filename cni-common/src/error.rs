@@ -52,6 +52,121 @@ pub enum Code {
     Internal = 999,
 }
 
+impl Code {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::IncompatibleVersion,
+        Self::UnsupportedField,
+        Self::UnknownContainer,
+        Self::InvalidEnvironment,
+        Self::Io,
+        Self::Decode,
+        Self::InvalidConfig,
+        Self::InvalidNetns,
+        Self::TryAgainLater,
+        Self::NotAvailable,
+        Self::NotAvailableLimited,
+        Self::Kernel,
+        Self::Conflict,
+        Self::CheckFailed,
+        Self::Delegate,
+        Self::Exhausted,
+        Self::Internal,
+    ];
+
+    /// The code of this number.
+    pub fn of(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| *code as u32 == number)
+    }
+
+    /// What it means.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::IncompatibleVersion => {
+                "the plugin does not speak the list's `cniVersion`, or that does not have the \
+                 command"
+            }
+            Self::UnsupportedField => {
+                "a key or a value of the configuration is not supported; the message names \
+                 both"
+            }
+            Self::UnknownContainer => "the container is not known",
+            Self::InvalidEnvironment => {
+                "a `CNI_*` variable is missing or malformed; the message names it"
+            }
+            Self::Io => "reading or writing a file, a pipe or a standard stream failed",
+            Self::Decode => {
+                "something is not JSON, or a value is of another JSON type than its key takes"
+            }
+            Self::InvalidConfig => {
+                "a value of the configuration is not valid; the message names key and value"
+            }
+            Self::InvalidNetns => "`CNI_NETNS` names no network namespace, or the plugin's own",
+            Self::TryAgainLater => "another call holds a lock; the message names its process",
+            Self::NotAvailable => "no ADD can work now: something is wrong that the message names",
+            Self::NotAvailableLimited => {
+                "no ADD can work now, and containers that run are limited, too"
+            }
+            Self::Kernel => "the kernel refused a change of the network; the message has its words",
+            Self::Conflict => {
+                "something that is there already is in the way: an interface, an address, a \
+                 lease"
+            }
+            Self::CheckFailed => "CHECK found something other than what ADD had made",
+            Self::Delegate => "another plugin could not be run, or did not answer as a plugin does",
+            Self::Exhausted => "no address is left in a range set",
+            Self::Internal => "a defect of the plugin itself",
+        }
+    }
+
+    /// What an operator may do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::IncompatibleVersion => {
+                "write a version into the list that all of its plugins and the runtime know: \
+                 1.0.0"
+            }
+            Self::UnsupportedField => "remove the key, or give it a value that the README has",
+            Self::UnknownContainer => "nothing: the runtime need not clean up",
+            Self::InvalidEnvironment => {
+                "that is the runtime's: look at its version, and at what is passed as \
+                 `CNI_ARGS`"
+            }
+            Self::Io => {
+                "look at the path that is named: its file system may be full, read-only or \
+                 missing"
+            }
+            Self::Decode => "correct the network list at the key that is named",
+            Self::InvalidConfig => "correct the network list at the key that is named",
+            Self::InvalidNetns => {
+                "the container may have ended meanwhile; else it is the runtime's"
+            }
+            Self::TryAgainLater => {
+                "look at that process; if it hangs, end it: what it has begun is taken back"
+            }
+            Self::NotAvailable => "mend that, then ask STATUS again",
+            Self::NotAvailableLimited => {
+                "mend what the message names; `causeway check` may tell more"
+            }
+            Self::Kernel => "look at what is named; the plugin needs the capability CAP_NET_ADMIN",
+            Self::Conflict => {
+                "the message says what and whose it is; `causeway gc` takes away what is dead"
+            }
+            Self::CheckFailed => {
+                "`causeway repair` puts back what is missing of a container that lives"
+            }
+            Self::Delegate => {
+                "look whether it is in the folders of `CNI_PATH`, and what it says by itself"
+            }
+            Self::Exhausted => {
+                "`causeway pool` and `causeway ls` show who holds them, `causeway gc` frees \
+                 those of the dead; else give the network a larger range"
+            }
+            Self::Internal => "report it with the message; what the call had done is taken back",
+        }
+    }
+}
+
 /// One failure: code, message, optional details, and the `errno` it came from if there was one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {

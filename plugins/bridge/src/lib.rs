@@ -4,6 +4,7 @@
 //! - `observe`: what is there
 //! - `apply`, `resolv_conf`, `lock`: effects, by `cni_common::sys`
 //! - `rules`, `filter`: the packet filter
+//! - `preview`: what an ADD would do, as lines
 //! - `shared`: what all attachments of a network share, and what of it is missing
 //! - `add`, `del`, `check`, `gc`, `status`: one command each
 //! - `filter`: masquerading and anti-spoofing, for those commands to call
@@ -19,6 +20,7 @@ pub mod lock;
 pub mod observe;
 pub mod operation;
 pub mod plan;
+pub mod preview;
 pub mod resolv_conf;
 pub mod rules;
 pub mod shared;

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::gc::Effect;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
-use crate::{check, gc, ls, net, pool, repair, shell};
+use crate::{check, explain, gc, ls, net, pool, preview, repair, shell};
 
 /// What stands below every help text.
 const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
@@ -82,6 +82,14 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Say what an ADD would do here, line by line, without doing it
+    Plan(preview::Target),
+    /// Say what an error code, a finding, a key of the configuration or an error text means
+    Explain {
+        /// A number, a word, or a text, which may be the error object of a plugin
+        #[arg(required = true)]
+        what: Vec<String>,
+    },
     /// Call the plugins of a network list, as a container runtime does
     #[command(subcommand)]
     Net(net::Call),
@@ -133,6 +141,8 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
         Command::Repair { network, dry_run } => {
             repair::repair(&places, network.as_deref(), (Effect::of(*dry_run), output))
         }
+        Command::Plan(target) => preview::plan(target, &places, output),
+        Command::Explain { what } => explain::explain(&what.join(" "), output),
         Command::Net(call) => net::run(call, &places, output),
         Command::Completions { shell } => {
             output::print(&shell::completions(*shell)).map(|()| Exit::OK)

@@ -13,6 +13,7 @@ mod attachments;
 mod check;
 mod cli;
 mod exit;
+mod explain;
 mod gc;
 mod lacks;
 mod ls;
@@ -21,6 +22,7 @@ mod networks;
 mod output;
 mod plugins;
 mod pool;
+mod preview;
 mod repair;
 mod shell;
 

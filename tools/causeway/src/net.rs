@@ -175,7 +175,7 @@ impl RuntimeArguments {
     }
 }
 
-fn find(places: &Places, network: &str) -> Result<NetworkList> {
+pub(crate) fn find(places: &Places, network: &str) -> Result<NetworkList> {
     NetworkList::find_in(&places.conf_dir, network)
         .map_err(|error| Error::new(Code::InvalidConfig, error.to_string()))
 }
@@ -185,7 +185,7 @@ fn container_id(netns: &str) -> String {
     format!("cnitool-{}", hash::sha512(netns, ID_DIGITS))
 }
 
-fn capabilities(text: &str) -> Result<Map<String, Value>> {
+pub(crate) fn capabilities(text: &str) -> Result<Map<String, Value>> {
     if text.is_empty() {
         return Ok(Map::new());
     }

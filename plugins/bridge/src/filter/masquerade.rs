@@ -139,6 +139,23 @@ fn found(rules: &str) {
     log::debug(|| format!("CHECK: masquerading is complete: {rules}"));
 }
 
+/// What [`ensure`] would do, as lines; by nftables where the kernel decides.
+pub fn lines(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) -> Vec<String> {
+    if addresses.is_empty() {
+        return Vec::new();
+    }
+    match backend {
+        Backend::Nftables | Backend::Automatic => {
+            let operations = plan::wanted(subject, addresses).operations();
+            operations.iter().map(|operation| format!("nft {operation}")).collect()
+        }
+        Backend::Iptables => {
+            let list = list(addresses);
+            vec![format!("iptables-restore: the chain CNI-… of {} for {list}", subject.attachment)]
+        }
+    }
+}
+
 /// The comments of all attachments that this suite masquerades on nf_tables.
 pub fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
     nftables::list_owners(nft)

@@ -21,6 +21,12 @@ pub fn ensure(subject: &Subject<'_>, mac: Mac) -> Result<()> {
         .with_context(|| format!("guard port {} of {}", subject.port, subject.attachment))
 }
 
+/// What [`ensure`] would do, as lines.
+pub fn lines(subject: &Subject<'_>, mac: Mac) -> Vec<String> {
+    let operations = wanted(subject, mac).operations();
+    operations.iter().map(|operation| format!("nft {operation}")).collect()
+}
+
 /// Takes the guard away, the reference plugin's too. It works without the MAC address, only more
 /// slowly.
 pub fn remove(subject: &Subject<'_>, mac: Option<Mac>) -> Result<()> {

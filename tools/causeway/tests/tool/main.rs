@@ -9,9 +9,11 @@
 )]
 
 mod check;
+mod explain;
 mod gc;
 mod ls;
 mod net;
 mod node;
+mod plan;
 mod pool;
 mod thousand;

@@ -1,0 +1,196 @@
+//! `causeway explain`: what an error code, a finding, a key or an error text means, and what to do.
+//!
+//! Codes are those of the table that the plugins' errors come from; keys and findings are explained by the
+//! tables of README.md and docs/operating.md, which this executable holds.
+
+use cni_common::{Code, Error, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::exit::Exit;
+use crate::output::{Colour, Output};
+
+const README: &str = include_str!("../../../README.md");
+const OPERATING: &str = include_str!("../../../docs/operating.md");
+
+/// What plugins say in errors of a code that the text itself does not name.
+const TEXTS: [(&str, Code); 9] = [
+    ("no IP addresses available in range set", Code::Exhausted),
+    ("duplicate allocation is not allowed", Code::Conflict),
+    ("already has an IP address different from", Code::Conflict),
+    ("already exists but is not a bridge", Code::Conflict),
+    ("is held by", Code::Conflict),
+    ("drops what containers send", Code::Conflict),
+    ("has not ended within", Code::TryAgainLater),
+    ("incompatible CNI versions", Code::IncompatibleVersion),
+    ("should not be the same", Code::InvalidNetns),
+];
+
+/// What there is to be said, as JSON has it.
+#[derive(Serialize)]
+struct Explanations {
+    explanations: Vec<Explanation>,
+}
+
+#[derive(Serialize)]
+struct Explanation {
+    /// What is explained.
+    what: String,
+    /// What it means.
+    means: String,
+    /// What to do about it; for a key its default.
+    advice: String,
+}
+
+/// Explains it.
+pub(crate) fn explain(what: &str, output: Output) -> Result<Exit> {
+    let explanations = find(what);
+    if explanations.is_empty() {
+        let message = format!(
+            "{what:?} is no code, finding or key of this suite, and no error text that it knows"
+        );
+        return Err(Error::new(Code::InvalidConfig, message));
+    }
+    let all = Explanations { explanations };
+    output.show(&all, || all.explanations.iter().map(|one| text(one, output)).collect())?;
+    Ok(Exit::OK)
+}
+
+fn text(one: &Explanation, output: Output) -> String {
+    let Explanation { what, means, advice } = one;
+    format!("{}: {means}\n    {advice}\n", output.paint(Colour::Good, what))
+}
+
+fn find(what: &str) -> Vec<Explanation> {
+    let codes: Vec<Code> = codes(what);
+    let mut all: Vec<Explanation> = codes.into_iter().map(of_code).collect();
+    all.extend(rows(OPERATING, "| Finding |", what));
+    all.extend(rows(README, "| Key |", what));
+    all.extend(rows(README, "| Key or variable |", what));
+    all
+}
+
+/// The codes that a text names: by a number alone, as `(code 104)`, as an error object, or by the words
+/// that plugins use.
+fn codes(what: &str) -> Vec<Code> {
+    let object = what.find('{').and_then(|at| serde_json::from_str::<Value>(what.get(at..)?).ok());
+    let of_object = object.and_then(|object| object.get("code")?.as_u64());
+    let after = |word: &str| {
+        let digits = what.split(word).nth(1)?.trim_start_matches([' ', ':', '=', '"']);
+        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        digits.get(..end)?.parse::<u64>().ok()
+    };
+    let number = what.trim().parse().ok().or(of_object).or_else(|| after("code"));
+    let named = number.and_then(|number| Code::of(u32::try_from(number).ok()?));
+    match named {
+        Some(code) => vec![code],
+        None => {
+            let known = TEXTS.iter().filter(|(text, _)| what.contains(text));
+            known.map(|(_, code)| *code).take(1).collect()
+        }
+    }
+}
+
+fn of_code(code: Code) -> Explanation {
+    let what = format!("code {}", code as u32);
+    Explanation { what, means: code.meaning().to_owned(), advice: code.advice().to_owned() }
+}
+
+/// The rows of a document's tables with this title whose first cell names the word.
+fn rows(document: &str, title: &str, word: &str) -> Vec<Explanation> {
+    let mut found = Vec::new();
+    let (mut heading, mut is_inside) = ("", false);
+    for line in document.lines() {
+        heading = line.strip_prefix("### ").unwrap_or(heading);
+        is_inside = line.starts_with(title) || (is_inside && line.starts_with('|'));
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [first, rest @ ..] = cells.as_slice() else { continue };
+        let mut names = first.split('`').skip(1).step_by(2);
+        if !is_inside || !names.any(|name| name.eq_ignore_ascii_case(word)) {
+            continue;
+        }
+        let cell = |at: usize| rest.get(at).copied().unwrap_or_default();
+        found.push(match title {
+            "| Key |" => Explanation {
+                what: format!("{word} of {}", heading.replace('`', "")),
+                means: cell(1).to_owned(),
+                advice: format!("default: {}; in the reference plugins: {}", cell(0), cell(2)),
+            },
+            "| Key or variable |" => Explanation {
+                what: format!("{word} of every plugin"),
+                means: cell(0).to_owned(),
+                advice: format!("in the reference plugins: {}", cell(1)),
+            },
+            _ => Explanation {
+                what: word.to_owned(),
+                means: cell(0).to_owned(),
+                advice: format!("what mends it: {}", cell(1)),
+            },
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn first(what: &str) -> String {
+        find(what).first().map(|one| format!("{}: {}", one.what, one.means)).unwrap_or_default()
+    }
+
+    #[test]
+    fn codes_are_found_in_every_form() {
+        for text in [
+            "104",
+            "failed (code 104)",
+            r#"{"cniVersion":"1.0.0","code":104,"msg":"failed to allocate for range 0: x"}"#,
+            "failed to allocate for range 0: no IP addresses available in range set: 10.0.0.1-10.0.0.9",
+        ] {
+            assert!(first(text).starts_with("code 104: no address is left"), "{text}");
+        }
+        for code in Code::ALL {
+            assert_eq!(Code::of(code as u32), Some(code));
+            assert!(!code.meaning().is_empty() && !code.advice().is_empty());
+        }
+        assert!(find("no such thing").is_empty());
+        assert!(find("77").is_empty());
+    }
+
+    #[test]
+    fn keys_and_findings_are_those_of_the_documents() {
+        assert!(
+            first("hairpinMode").starts_with("hairpinMode of bridge: the container reaches itself")
+        );
+        assert!(first("cooldownseconds").contains("host-local (ipam)"));
+        assert!(first("port-off-bridge").contains("no port of it"));
+        assert!(first("logFile").contains("every plugin"));
+    }
+
+    #[test]
+    fn the_texts_are_those_that_plugins_say() {
+        let mut source = String::new();
+        for folder in ["plugins", "cni-common"] {
+            collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder), &mut source);
+        }
+        for (text, _) in TEXTS {
+            assert!(source.contains(text), "nobody says {text:?} any more");
+        }
+    }
+
+    fn collect(folder: &Path, source: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => collect(&path, source),
+                false if path.extension().is_some_and(|kind| kind == "rs") => {
+                    source.push_str(&fs::read_to_string(path).unwrap());
+                }
+                false => {}
+            }
+        }
+    }
+}
