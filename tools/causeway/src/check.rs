@@ -13,6 +13,8 @@ mod host;
 mod listeners;
 mod lists;
 
+pub(crate) use host::MAX_PORTS;
+
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +28,29 @@ use crate::output::{Colour, Output};
 
 /// Longer than an ADD or DEL takes between two of its steps.
 const MOMENT: Duration = Duration::from_millis(500);
+
+/// All kinds of findings.
+pub(crate) const KINDS: [&str; 19] = [
+    "address-on-two",
+    "attachment-without-rules",
+    "bridge-altered",
+    "bridge-nearly-full",
+    "bridge-without-address",
+    "dead-attachment",
+    "forwarding-dropped",
+    "forwarding-off",
+    "interface-without-lease",
+    "lease-without-interface",
+    "mtu-mismatch",
+    "not-checked",
+    "overlapping-networks",
+    "port-off-bridge",
+    "published-port-in-use",
+    "route-localnet-without-guard",
+    "rules-without-attachment",
+    "unfinished-attachment",
+    "unusable-list",
+];
 
 /// What no ADD or DEL makes come and go.
 const STEADY: [&str; 4] =
@@ -85,20 +110,33 @@ pub(crate) fn check(places: &Places, network: Option<&str>, output: Output) -> R
     Ok(Exit::LEFT.when(!findings.findings.is_empty()))
 }
 
+impl Seen {
+    /// Looks.
+    pub(crate) fn new(places: &Places) -> Result<Self> {
+        let mut networks = Networks::read(places)?;
+        let attachments = Attachments::read(places, &mut networks)?;
+        Ok(Self { networks, attachments })
+    }
+}
+
 fn look(places: &Places, network: Option<&str>) -> Result<Vec<Finding>> {
-    let mut networks = Networks::read(places)?;
-    let attachments = Attachments::read(places, &mut networks)?;
-    let all = Seen { networks, attachments };
-    let mut findings = Vec::new();
-    lists::look(&all, &mut findings);
-    host::overlaps(&all, &mut findings);
-    attachments::look(&all, &mut findings)?;
-    host::look(&all, &mut findings)?;
-    listeners::look(&all, &mut findings);
+    let seen = Seen::new(places)?;
+    let mut findings = findings(&seen)?;
     if let Some(name) = network {
-        all.networks.only(Some(name))?;
+        seen.networks.only(Some(name))?;
         findings.retain(|finding| finding.network == name);
     }
+    Ok(findings)
+}
+
+/// What is wrong with what is seen.
+pub(crate) fn findings(seen: &Seen) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    lists::look(seen, &mut findings);
+    host::overlaps(seen, &mut findings);
+    attachments::look(seen, &mut findings)?;
+    host::look(seen, &mut findings)?;
+    listeners::look(seen, &mut findings);
     findings
         .sort_by(|a, b| (&a.network, a.kind, &a.subject).cmp(&(&b.network, b.kind, &b.subject)));
     findings.dedup();

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::gc::Effect;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
-use crate::{check, explain, gc, ls, net, pool, preview, repair, shell};
+use crate::{check, explain, gc, ls, metrics, net, pool, preview, repair, shell};
 
 /// What stands below every help text.
 const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
@@ -82,6 +82,12 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Print what `ls`, `pool` and `check` tell as numbers in the Prometheus text format
+    Metrics {
+        /// Write them into this file as a whole, for the node exporter's textfile collector
+        #[arg(long, value_name = "FILE")]
+        textfile: Option<PathBuf>,
+    },
     /// Say what an ADD would do here, line by line, without doing it
     Plan(preview::Target),
     /// Say what an error code, a finding, a key of the configuration or an error text means
@@ -141,6 +147,7 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
         Command::Repair { network, dry_run } => {
             repair::repair(&places, network.as_deref(), (Effect::of(*dry_run), output))
         }
+        Command::Metrics { textfile } => metrics::metrics(&places, textfile.as_deref()),
         Command::Plan(target) => preview::plan(target, &places, output),
         Command::Explain { what } => explain::explain(&what.join(" "), output),
         Command::Net(call) => net::run(call, &places, output),

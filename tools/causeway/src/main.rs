@@ -17,6 +17,7 @@ mod explain;
 mod gc;
 mod lacks;
 mod ls;
+mod metrics;
 mod net;
 mod networks;
 mod output;

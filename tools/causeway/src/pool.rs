@@ -20,34 +20,49 @@ struct Listing {
     pools: Vec<Listed>,
 }
 
+/// One range set.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
-    network: String,
+pub(crate) struct Listed {
+    /// The network.
+    pub(crate) network: String,
     /// The pool folder.
-    folder: String,
+    pub(crate) folder: String,
     /// Which of the network's range sets; `null` for what is in none of them.
-    set: Option<usize>,
-    ranges: String,
-    size: u64,
-    held: u64,
-    reclaimable: u64,
-    cooling_down: u64,
-    excluded: u64,
-    free: u64,
-    last_given: Option<String>,
+    pub(crate) set: Option<usize>,
+    /// The ranges.
+    pub(crate) ranges: String,
+    /// Addresses of its ranges.
+    pub(crate) size: u64,
+    /// Held by a container that may live.
+    pub(crate) held: u64,
+    /// Proved to be nobody's any more.
+    pub(crate) reclaimable: u64,
+    /// Released a short while ago.
+    pub(crate) cooling_down: u64,
+    /// Gateways, and what `exclude` says.
+    pub(crate) excluded: u64,
+    /// All others.
+    pub(crate) free: u64,
+    /// The address given last.
+    pub(crate) last_given: Option<String>,
 }
 
 /// Shows them.
 pub(crate) fn pool(places: &Places, network: Option<&str>, output: Output) -> Result<Exit> {
     let networks = Networks::read(places)?.only(network)?;
+    let listing = Listing { pools: list(&networks)? };
+    output.show(&listing, || text(&listing, output))?;
+    Ok(Exit::OK)
+}
+
+/// All range sets.
+pub(crate) fn list(networks: &Networks) -> Result<Vec<Listed>> {
     let mut pools = Vec::new();
     for network in networks.all.values() {
         pools.extend(of(network).with_context(|| format!("network {}", network.name))?);
     }
-    let listing = Listing { pools };
-    output.show(&listing, || text(&listing, output))?;
-    Ok(Exit::OK)
+    Ok(pools)
 }
 
 /// The range sets of a network, and behind them what its pool has besides.

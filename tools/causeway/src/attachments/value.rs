@@ -153,6 +153,17 @@ pub(crate) enum State {
 }
 
 impl State {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Alive,
+        Self::Busy,
+        Self::Gone,
+        Self::Unfinished,
+        Self::OnlyLease,
+        Self::OnlyLink,
+        Self::OnlyRules,
+    ];
+
     /// The word for it.
     pub(crate) fn word(self) -> &'static str {
         match self {

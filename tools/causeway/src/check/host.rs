@@ -12,7 +12,7 @@ use super::{Finding, Seen};
 use crate::networks::Network;
 
 /// What a bridge takes besides itself (`BR_MAX_PORTS` of net/bridge/br_private.h).
-const MAX_PORTS: usize = 1023;
+pub(crate) const MAX_PORTS: usize = 1023;
 /// Above this it is worth saying: a tenth is left.
 const MANY_PORTS: usize = MAX_PORTS * 9 / 10;
 /// What guards the host's 127.0.0.0/8 where others let packets for it in.

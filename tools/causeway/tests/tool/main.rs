@@ -12,6 +12,7 @@ mod check;
 mod explain;
 mod gc;
 mod ls;
+mod metrics;
 mod net;
 mod node;
 mod plan;
