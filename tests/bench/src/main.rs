@@ -5,9 +5,9 @@
 //! - [`contender`]: one suite, or the floor, and how it is called.
 //! - [`scenario`]: what is measured of `bridge`, each contender on a bridge of its own on one throw-away
 //!   host.
-//! - [`chain`], [`plugins`], [`site`]: the same of all plugins of a runtime's list, each contender on a host
+//! - [`mod@chain`], [`plugins`], [`site`]: the same of all plugins of a runtime's list, each contender on a host
 //!   of its own.
-//! - [`packets`]: packets per second through published ports.
+//! - [`mod@packets`]: packets per second through published ports.
 //! - [`mod@profile`]: shares by system call and by symbol.
 //! - [`figures`]: the medians, and ratios of them.
 //! - [`report`], [`chart`], [`document`]: as a table, as JSON, as a picture, in the documents.
