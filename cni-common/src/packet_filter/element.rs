@@ -1,7 +1,7 @@
 //! Elements by their keys, and deleting those that still belong to their owner.
 
 use crate::Result;
-use crate::nft::{Element, Operation, Set, Table, Value};
+use crate::nft::{Element, KeyType, Operation, Set, Table, Value};
 use crate::sys::nft::Nft;
 
 use super::table::{self, Unit};
@@ -98,11 +98,15 @@ fn partly_removed(operation: &Operation) -> Option<Table> {
     }
 }
 
-/// Whether the element goes with what the operation removes.
+/// Whether the element goes with what the operation removes. One that leads to a chain is deleted
+/// for itself: the chain may go before the map does.
 fn covers(operation: &Operation, key: &ElementKey) -> bool {
     match operation {
         Operation::DeleteTable(table) => *table == key.table,
-        Operation::DeleteSet(table, set) => *table == key.table && *set == key.set.name,
+        Operation::DeleteSet(table, set) => {
+            let is_lead = key.set.data.contains(&KeyType::Verdict);
+            *table == key.table && *set == key.set.name && !is_lead
+        }
         _ => false,
     }
 }

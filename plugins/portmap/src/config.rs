@@ -1,6 +1,7 @@
 //! The configuration of `portmap`: every key, and what is refused. Pure.
 
 mod backend;
+mod conditions;
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use cni_common::spec::NetworkConfig;
 
 use crate::mapping::Mapping;
 
-pub use self::backend::{Backend, ByVersion, IptablesKeys, Marking};
+pub use self::backend::{Alternatives, Backend, ByVersion, IptablesKeys, Marking};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +19,10 @@ pub struct Config {
     pub backend: Backend,
     /// `snat`.
     pub snat: Snat,
-    /// Keys of that backend.
+    /// What only backend `iptables` needs.
     pub iptables: IptablesKeys,
+    /// The conditions with backend `nftables`.
+    pub nftables: ByVersion<Alternatives>,
     /// `runtimeConfig.portMappings`, without those that say the same.
     pub mappings: Vec<Mapping>,
 }
@@ -39,12 +42,13 @@ impl Config {
     /// Checks the keys of `portmap`.
     pub fn parse(config: &NetworkConfig<'_>) -> Result<Self> {
         let keys = &config.keys;
-        let (backend, iptables) = backend::parse(keys)?;
+        let (backend, iptables, nftables) = backend::parse(keys)?;
         let is_wanted = keys.value("snat").map_or(Ok(true), |value| value.flag())?;
         let of_everybody = keys.flag("masqAll")?;
         Ok(Self {
             backend,
             iptables,
+            nftables,
             snat: match (is_wanted, of_everybody) {
                 (false, _) => Snat::Nobody,
                 (true, false) => Snat::Needed,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use cni_common::names;
-use cni_common::nft::{Element, Set, Value};
+use cni_common::nft::{Element, Operation, Set, Value};
 use cni_common::packet_filter::owner::{self, Living};
 use cni_common::packet_filter::table::INET as TABLE;
 use cni_common::packet_filter::{self, ElementKey, Report, Unit, Wanted, element};
@@ -14,18 +14,37 @@ use cni_common::types::{Attachment, NetworkName};
 use cni_common::{Code, Context, Error, Result};
 
 use crate::config::Config;
-use crate::plan::{self, Place};
+use crate::plan::{self, Place, conditional};
 use crate::target::Targets;
 
 /// Makes the attachment's part of the rule set, in one transaction. A port that another attachment
 /// has is an error, unless that is proved to be dead.
 pub fn ensure(nft: &mut Nft, attachment: &Attachment, wanted: &Wanted) -> Result<()> {
+    let doing = || format!("map the ports of {attachment}");
+    let mut former_chains = BTreeSet::new();
     let former = |nft: &mut Nft| {
         let found = find_all(nft, attachment)?;
+        former_chains = own_chains(found.iter().map(|(_, element)| element));
         Ok(found.iter().map(|(set, element)| key(set, element)).collect())
     };
-    packet_filter::ensure_unless_held(nft, wanted, (former, require_free))
-        .with_context(|| format!("map the ports of {attachment}"))
+    packet_filter::ensure_unless_held(nft, wanted, (former, require_free)).with_context(doing)?;
+    former_chains.retain(|chain| !makes(wanted, chain));
+    if former_chains.is_empty() {
+        return Ok(());
+    }
+    // Nothing leads there any more.
+    let units = units(&BTreeSet::new(), former_chains);
+    element::remove(nft, &[], &units, |_none| false).with_context(doing)
+}
+
+fn makes(wanted: &Wanted, chain: &str) -> bool {
+    let is_it = |operation: &Operation| matches!(operation, Operation::AddRegularChain(_, name, _) if name == chain);
+    wanted.base.iter().any(is_it)
+}
+
+/// The chains of attachments that these elements lead to.
+fn own_chains<'a>(elements: impl Iterator<Item = &'a Element>) -> BTreeSet<String> {
+    elements.filter_map(conditional::chain_of).map(str::to_owned).collect()
 }
 
 /// Fails for an element that says where a port of a living attachment leads.
@@ -78,7 +97,8 @@ pub fn remove(
     keys.extend([plan::namespace_key(attachment), registry.key(&port)]);
     let own_key = [Value::Name(port)];
     let own = |element: &Element| element.comment == comment || element.key == own_key;
-    element::remove(nft, &keys, &units(&places), own).with_context(doing)?;
+    let chains = own_chains(found.iter().map(|(_, element)| element));
+    element::remove(nft, &keys, &units(&places, chains), own).with_context(doing)?;
     Ok(found.into_iter().map(|(_, element)| element).collect())
 }
 
@@ -102,7 +122,8 @@ pub fn sweep(nft: &mut Nft, network: &NetworkName, living: &Living<'_>) -> Resul
     keys.extend(registered.iter().map(namespace));
     keys.extend(registered.iter().cloned());
     let gone = |element: &Element| stale(element) || names.contains(&element.key);
-    element::remove(nft, &keys, &units(&places), gone).with_context(doing)?;
+    let units = units(&places, own_chains(found.iter()));
+    element::remove(nft, &keys, &units, gone).with_context(doing)?;
     Ok(found)
 }
 
@@ -137,6 +158,17 @@ pub fn check(
     for place in plan::places(attachment, config, targets) {
         let (chain, rules) = place.chain();
         report.chain(nft, TABLE, (&chain, &rules))?;
+    }
+    let own_chains = plan::own_chains(attachment, config, targets);
+    if !own_chains.is_empty() {
+        for (chain, rule) in conditional::hooked_chains() {
+            report.chain(nft, TABLE, (&chain, &[rule]))?;
+        }
+        let rules = conditional::redirect_rules();
+        report.regular_chain(nft, TABLE, (conditional::REDIRECT, &rules))?;
+    }
+    for (chain, rules) in &own_chains {
+        report.regular_chain(nft, TABLE, (chain, rules))?;
     }
     let own = plan::elements(attachment, config, targets);
     let registry = plan::attachments();
@@ -173,8 +205,11 @@ fn key(set: &Set, element: &Element) -> ElementKey {
     ElementKey { table: TABLE, set: set.clone(), key: element.key.clone() }
 }
 
-fn units(places: &BTreeSet<Place>) -> Vec<Unit> {
-    places.iter().map(Place::unit).chain(plan::shared_units()).collect()
+/// What may be unused when elements have gone, among it these chains of attachments: before the maps
+/// that their rules look into.
+fn units(places: &BTreeSet<Place>, chains: BTreeSet<String>) -> Vec<Unit> {
+    let own = [conditional::own_unit(chains)].into_iter();
+    own.chain(places.iter().map(Place::unit)).chain(plan::shared_units()).collect()
 }
 
 fn all_places(nft: &mut Nft, network: &NetworkName) -> Result<BTreeSet<Place>> {

@@ -5,7 +5,9 @@
 //! Four rules look into them, however many ports are mapped. Whoever is on the container's own
 //! subnet would be answered past the host, where nobody translates back: so for every (network,
 //! subnet) a set of the containers' addresses and a chain that masquerades what comes from there.
+//! What containers with conditions have instead is in `conditional`.
 
+pub mod conditional;
 mod maps;
 mod place;
 mod shared;
@@ -14,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use cni_common::names;
-use cni_common::nft::{Element, IpVersion, MAX_COMMENT, Set, Value};
+use cni_common::nft::{Element, IpVersion, MAX_COMMENT, Rule, Set, Value};
 use cni_common::packet_filter::table::INET as TABLE;
 use cni_common::packet_filter::{Wanted, owner};
 use cni_common::types::{Attachment, NetworkName};
@@ -55,10 +57,15 @@ pub fn elements(
     targets: &Targets,
 ) -> Vec<(Set, Element)> {
     let comment = owner::comment(attachment);
+    let port = names::host_interface(attachment);
     let mut elements = Vec::new();
     for (version, target) in targets.iter() {
         let mapped = config.mappings.iter().filter(|mapping| mapping.host.has(version));
-        elements.extend(mapped.map(|mapping| port_element(mapping, target, &comment)));
+        let mapped = mapped.map(|mapping| port_element(mapping, target, &comment));
+        match config.nftables.of(version).is_empty() {
+            true => elements.extend(mapped),
+            false => elements.extend(mapped.flat_map(|one| conditional::elements(one, &port))),
+        }
         let place = place(&attachment.network, config.snat, target);
         if let Some(place) = place.filter(|_| is_mapped(config, version)) {
             let element = Element::new(vec![Value::Ip(target.ip())], comment.clone());
@@ -77,6 +84,31 @@ fn port_element(mapping: &Mapping, target: IpNetwork, comment: &str) -> (Set, El
     (map, Element::new(key, comment).with_data(data))
 }
 
+/// The attachment's chains, which look at its conditions.
+pub fn own_chains(
+    attachment: &Attachment,
+    config: &Config,
+    targets: &Targets,
+) -> Vec<(String, Vec<Rule>)> {
+    let port = names::host_interface(attachment);
+    let mut chains = Vec::new();
+    for (version, _) in targets.iter() {
+        let conditions = config.nftables.of(version);
+        if conditions.is_empty() {
+            continue;
+        }
+        let hosts = || config.mappings.iter().map(|mapping| mapping.host);
+        let of_version = || hosts().filter(|host| host.has(version));
+        if of_version().any(|host| host.one().is_some()) {
+            chains.push(conditional::own_chain(&maps::addresses(version), &port, conditions));
+        }
+        if of_version().any(|host| host.one().is_none()) {
+            chains.push(conditional::own_chain(&maps::ports(version), &port, conditions));
+        }
+    }
+    chains
+}
+
 /// All that is to be there for the attachment. `netns` is the path of the container's namespace.
 pub fn wanted(
     attachment: &Attachment,
@@ -85,6 +117,12 @@ pub fn wanted(
 ) -> Wanted {
     let mut base = shared::shared_base();
     base.extend(places(attachment, config, targets).iter().flat_map(Place::base));
+    let own_chains = own_chains(attachment, config, targets);
+    if !own_chains.is_empty() {
+        base.extend(conditional::base());
+    }
+    let comment = owner::comment(attachment);
+    base.extend(own_chains.into_iter().flat_map(|one| conditional::own_base(one, &comment)));
     let own = elements(attachment, config, targets);
     let port = names::host_interface(attachment);
     let registry = attachments();

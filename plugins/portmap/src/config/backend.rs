@@ -1,9 +1,11 @@
 //! Which backend maps the ports, and the keys that only one of them knows. Pure.
 
-use cni_common::nft::IpVersion;
+use cni_common::nft::{IpVersion, Statement};
 use cni_common::spec::Object;
 use cni_common::spec::json::Value;
 use cni_common::{Code, Error, Result};
+
+use super::conditions;
 
 /// The key of another chain that sets the mark, and that of the mark's bit.
 const CHAIN: &str = "externalSetMarkChain";
@@ -66,6 +68,9 @@ pub enum Marking {
     Chain(String),
 }
 
+/// All ways in which a packet can meet conditions, each a row of statements; none without conditions.
+pub type Alternatives = Vec<Vec<Statement>>;
+
 /// Conditions as they are written.
 struct Conditions<'a> {
     key: &'static str,
@@ -82,7 +87,7 @@ impl Conditions<'_> {
 }
 
 /// Reads the keys and decides.
-pub(super) fn parse(keys: &Object<'_>) -> Result<(Backend, IptablesKeys)> {
+pub(super) fn parse(keys: &Object<'_>) -> Result<(Backend, IptablesKeys, ByVersion<Alternatives>)> {
     let marking = marking(keys)?;
     let conditions = ["conditionsV4", "conditionsV6"].map(|key| -> Result<Conditions<'_>> {
         Ok(Conditions { key, value: keys.value(key), words: keys.strings(key)? })
@@ -99,15 +104,17 @@ pub(super) fn parse(keys: &Object<'_>) -> Result<(Backend, IptablesKeys)> {
     of_iptables.extend(named(Backend::Iptables));
     let of_nftables: Vec<_> = named(Backend::Nftables).collect();
     let backend = decide(keys, (&of_iptables, &of_nftables))?;
-    if let Some(value) = v4.value.as_ref().or(v6.value.as_ref())
-        && backend == Backend::Nftables
-    {
-        let fault = "conditions are not supported yet with nftables";
-        return Err(value.invalid(fault).with_code(Code::UnsupportedField));
+    if !of_nftables.is_empty() {
+        let nftables = ByVersion {
+            v4: of_nftables_words(&v4, IpVersion::V4)?,
+            v6: of_nftables_words(&v6, IpVersion::V6)?,
+        };
+        let iptables = IptablesKeys { marking, conditions: ByVersion::default() };
+        return Ok((backend, iptables, nftables));
     }
     [&v4, &v6].into_iter().try_for_each(require_words)?;
     let conditions = ByVersion { v4: v4.words, v6: v6.words };
-    Ok((backend, IptablesKeys { marking, conditions }))
+    Ok((backend, IptablesKeys { marking, conditions }, ByVersion::default()))
 }
 
 /// The backend of `backend`, or of the keys that only one knows.
@@ -165,6 +172,12 @@ fn marking(keys: &Object<'_>) -> Result<Marking> {
 fn is_chain(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.:/+@".contains(c);
     name.len() <= MAX_CHAIN && !name.starts_with('-') && name.chars().all(is_plain)
+}
+
+fn of_nftables_words(conditions: &Conditions<'_>, version: IpVersion) -> Result<Alternatives> {
+    let Some(value) = &conditions.value else { return Ok(Vec::new()) };
+    conditions::parse(&conditions.words, version)
+        .map_err(|fault| value.invalid(fault).with_code(Code::UnsupportedField))
 }
 
 /// Fails for words that can't stand in a line, or would be no conditions there.

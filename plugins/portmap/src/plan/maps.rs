@@ -6,6 +6,8 @@ use cni_common::packet_filter::table::INET as TABLE;
 use cni_common::packet_filter::{ElementKey, Registry};
 use cni_common::types::Attachment;
 
+use super::conditional;
+
 /// Both IP versions.
 pub(super) const VERSIONS: [IpVersion; 2] = [IpVersion::V4, IpVersion::V6];
 
@@ -41,9 +43,33 @@ pub(super) fn addresses(version: IpVersion) -> Set {
     Set::new(name, &key, comment).to(&[address_type(version), KeyType::Port])
 }
 
+/// The maps of ports without conditions.
+pub(super) fn plain() -> impl Iterator<Item = Set> {
+    // The likeliest to hold something first.
+    VERSIONS.into_iter().flat_map(|version| [ports(version), addresses(version)])
+}
+
 /// All maps of ports.
 pub fn maps() -> impl Iterator<Item = Set> {
-    VERSIONS.into_iter().flat_map(|version| [addresses(version), ports(version)])
+    let beside = plain().flat_map(|map| [conditional::targets(&map), conditional::chains(&map)]);
+    plain().chain(beside)
+}
+
+/// The IP version of a map of ports.
+pub(super) fn version_of(map: &Set) -> IpVersion {
+    if map.data.contains(&KeyType::Ipv4) { IpVersion::V4 } else { IpVersion::V6 }
+}
+
+/// What of a packet is looked up in a map of ports.
+pub(super) fn key_fields(map: &Set) -> Vec<Field> {
+    let field = |key: &KeyType| match key {
+        KeyType::Ipv4 => Some(Field::Ip4Destination),
+        KeyType::Ipv6 => Some(Field::Ip6Destination),
+        KeyType::Protocol => Some(Field::L4Protocol),
+        KeyType::Port => Some(Field::DestinationPort),
+        KeyType::Ether | KeyType::Ifname | KeyType::Mark | KeyType::Verdict => None,
+    };
+    map.key.iter().filter_map(field).collect()
 }
 
 /// Whether it is one of the maps of ports, whose elements only their owner may replace.

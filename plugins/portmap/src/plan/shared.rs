@@ -3,18 +3,21 @@
 use std::net::Ipv4Addr;
 
 use cni_common::nft::{
-    BaseChain, ChainType, Comparison, Field, Hook, IpVersion, Operation, Policy, Rule, Set,
-    Statement, Value, Verdict,
+    BaseChain, ChainType, Comparison, Field, Hook, Operation, Policy, Rule, Set, Statement, Value,
+    Verdict,
 };
 use cni_common::packet_filter::Unit;
 use cni_common::packet_filter::table::{self, INET as TABLE};
 use ipnetwork::{IpNetwork, Ipv4Network};
 
-use super::maps::{VERSIONS, addresses, attachments, destination, maps, namespaces, ports};
+use super::conditional;
+use super::maps::{
+    VERSIONS, addresses, attachments, key_fields, namespaces, plain, ports, version_of,
+};
 
 /// `NF_IP_PRI_NAT_DST`, `NF_IP_PRI_RAW`, and just before `NF_IP_PRI_NAT_SRC`, where `bridge`
 /// masquerades.
-const DESTINATION: i32 = -100;
+pub(super) const DESTINATION: i32 = -100;
 const RAW: i32 = -300;
 pub(super) const BEFORE_SOURCE: i32 = 99;
 
@@ -28,25 +31,20 @@ const REDIRECT_COMMENT: &str = "ports of the host that lead to containers";
 
 /// The rules of [`REDIRECT`].
 pub fn redirect_rules() -> Vec<Rule> {
-    let look = |version: IpVersion| {
-        let port = [Field::L4Protocol, Field::DestinationPort];
-        let mut with_address = vec![destination(version)];
-        with_address.extend(port);
-        [
-            rule(vec![Statement::DnatToMap(version, with_address, addresses(version).name)]),
-            rule(vec![Statement::DnatToMap(version, port.to_vec(), ports(version).name)]),
-        ]
+    let look = |map: Set| {
+        let version = version_of(&map);
+        rule(vec![Statement::DnatToMap(version, key_fields(&map), map.name)])
     };
-    VERSIONS.into_iter().flat_map(look).collect()
+    VERSIONS
+        .into_iter()
+        .flat_map(|version| [look(addresses(version)), look(ports(version))])
+        .collect()
 }
 
 /// The chains with a hook that all attachments share, each with its only rule.
 pub fn shared_chains() -> Vec<(BaseChain, Rule)> {
-    let redirecting = |name: &str, hook, comment: &str| {
-        let jump = Statement::Verdict(Verdict::Jump(REDIRECT.to_owned()));
-        let chain = base_chain((name, ChainType::Nat), (hook, DESTINATION), comment);
-        (chain, rule(vec![Statement::DestinationIsLocal, jump]))
-    };
+    let redirect =
+        |name, hook, comment| redirecting((name, REDIRECT), (hook, DESTINATION), comment);
     let guard = base_chain(
         (LOCALNET, ChainType::Filter),
         (Hook::Prerouting, RAW),
@@ -58,23 +56,23 @@ pub fn shared_chains() -> Vec<(BaseChain, Rule)> {
     statements.extend(loopback().map(|net| Statement::Inside(Field::Ip4Destination, net)));
     statements.push(Statement::Verdict(Verdict::Drop));
     vec![
-        redirecting(PREROUTING, Hook::Prerouting, "what comes in for a mapped port"),
-        redirecting(OUTPUT, Hook::Output, "what this host sends to a mapped port of its own"),
+        redirect(PREROUTING, Hook::Prerouting, "what comes in for a mapped port"),
+        redirect(OUTPUT, Hook::Output, "what this host sends to a mapped port of its own"),
         (guard, rule(statements)),
     ]
 }
 
 /// What is removed with the last attachment.
-pub fn shared_units() -> [Unit; 3] {
+pub fn shared_units() -> [Unit; 4] {
     let registry = |set: Set| Unit { table: TABLE, chains: Vec::new(), sets: vec![set] };
     let chains = [PREROUTING, OUTPUT, LOCALNET, REDIRECT].map(str::to_owned).to_vec();
-    let maps = Unit { table: TABLE, chains, sets: maps().collect() };
-    [maps, registry(attachments().set().clone()), registry(namespaces())]
+    let maps = Unit { table: TABLE, chains, sets: plain().collect() };
+    [conditional::unit(), maps, registry(attachments().set().clone()), registry(namespaces())]
 }
 
 /// What makes the shared part, or puts back what is missing of it.
 pub(super) fn shared_base() -> Vec<Operation> {
-    let sets = [attachments().set().clone(), namespaces()].into_iter().chain(maps());
+    let sets = [attachments().set().clone(), namespaces()].into_iter().chain(plain());
     let mut base = vec![table::add_inet()];
     base.extend(sets.map(|set| Operation::AddSet(TABLE, set)));
     base.push(Operation::AddRegularChain(TABLE, REDIRECT.to_owned(), REDIRECT_COMMENT.to_owned()));
@@ -83,6 +81,17 @@ pub(super) fn shared_base() -> Vec<Operation> {
     base.extend(redirect_rules().into_iter().map(add));
     base.extend(shared_chains().into_iter().flat_map(|(chain, rule)| refilled(chain, vec![rule])));
     base
+}
+
+/// A chain that leads to another one what is for an address of this host, and its rule.
+pub(super) fn redirecting(
+    (name, to): (&str, &str),
+    hook: (Hook, i32),
+    comment: &str,
+) -> (BaseChain, Rule) {
+    let jump = Statement::Verdict(Verdict::Jump(to.to_owned()));
+    let chain = base_chain((name, ChainType::Nat), hook, comment);
+    (chain, rule(vec![Statement::DestinationIsLocal, jump]))
 }
 
 /// A chain with this hook that accepts what it has no verdict for.
