@@ -95,9 +95,13 @@ pub fn remove(
     let places = all_places(nft, &attachment.network).with_context(doing)?;
     let mut keys: Vec<_> = found.iter().map(|(set, element)| key(set, element)).collect();
     keys.extend([plan::namespace_key(attachment), registry.key(&port)]);
-    let own_key = [Value::Name(port)];
+    let own_key = [Value::Name(port.clone())];
     let own = |element: &Element| element.comment == comment || element.key == own_key;
-    let chains = own_chains(found.iter().map(|(_, element)| element));
+    let mut chains = own_chains(found.iter().map(|(_, element)| element));
+    if found.len() != count {
+        // Others have taken ports over, perhaps all that led to a chain.
+        chains.extend(conditional::possible_chains(&port));
+    }
     element::remove(nft, &keys, &units(&places, chains), own).with_context(doing)?;
     Ok(found.into_iter().map(|(_, element)| element).collect())
 }
@@ -117,12 +121,18 @@ pub fn sweep(nft: &mut Nft, network: &NetworkName, living: &Living<'_>) -> Resul
         keys.extend(elements.iter().map(|element| key(&set, element)));
         found.extend(elements);
     }
-    let names: HashSet<Vec<Value>> = registered.iter().map(|one| one.key.clone()).collect();
+    let own_keys: HashSet<Vec<Value>> = registered.iter().map(|one| one.key.clone()).collect();
     let namespace = |one: &ElementKey| ElementKey { set: plan::namespaces(), ..one.clone() };
     keys.extend(registered.iter().map(namespace));
     keys.extend(registered.iter().cloned());
-    let gone = |element: &Element| stale(element) || names.contains(&element.key);
-    let units = units(&places, own_chains(found.iter()));
+    let gone = |element: &Element| stale(element) || own_keys.contains(&element.key);
+    let name = |key: &ElementKey| match key.key.as_slice() {
+        [Value::Name(name)] => Some(name.clone()),
+        _ => None,
+    };
+    let names = registered.iter().filter_map(name);
+    let chains = names.flat_map(|name| conditional::possible_chains(&name).collect::<Vec<_>>());
+    let units = units(&places, chains.collect());
     element::remove(nft, &keys, &units, gone).with_context(doing)?;
     Ok(found)
 }

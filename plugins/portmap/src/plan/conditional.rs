@@ -2,8 +2,8 @@
 //!
 //! Beside each map of ports stand two of the same keys: one leads to a chain of the container, which
 //! looks at its conditions, the other from there to the container's address and port. So a packet
-//! passes the conditions of one container at most. All of it is there only while a container with
-//! conditions is.
+//! passes the conditions of one container at most. None of it is there before a container has
+//! conditions.
 
 use cni_common::nft::{
     BaseChain, Element, Hook, KeyType, Operation, Rule, Set, Statement, Value, Verdict,
@@ -128,11 +128,14 @@ fn filled(chain: &str, comment: &str, rules: Vec<Rule>) -> Vec<Operation> {
     operations
 }
 
-/// What is removed with the last container with conditions.
-pub(super) fn unit() -> Unit {
-    let chains_of_all = [PREROUTING, OUTPUT, REDIRECT].map(str::to_owned).to_vec();
-    let sets = plain().flat_map(|map| [chains(&map), targets(&map)]).collect();
-    Unit { table: TABLE, chains: chains_of_all, sets }
+/// The names of the chains that are not of one attachment.
+pub(super) fn shared_chains() -> [String; 3] {
+    [PREROUTING, OUTPUT, REDIRECT].map(str::to_owned)
+}
+
+/// The names that the chains of an attachment have, if it has any.
+pub fn possible_chains(host_interface: &str) -> impl Iterator<Item = String> {
+    plain().map(move |map| chain(&map, host_interface))
 }
 
 /// What goes with the elements that lead to these chains of attachments.

@@ -12,7 +12,7 @@ use ipnetwork::{IpNetwork, Ipv4Network};
 
 use super::conditional;
 use super::maps::{
-    VERSIONS, addresses, attachments, key_fields, namespaces, plain, ports, version_of,
+    VERSIONS, addresses, attachments, key_fields, maps, namespaces, plain, ports, version_of,
 };
 
 /// `NF_IP_PRI_NAT_DST`, `NF_IP_PRI_RAW`, and just before `NF_IP_PRI_NAT_SRC`, where `bridge`
@@ -62,12 +62,14 @@ pub fn shared_chains() -> Vec<(BaseChain, Rule)> {
     ]
 }
 
-/// What is removed with the last attachment.
-pub fn shared_units() -> [Unit; 4] {
-    let registry = |set: Set| Unit { table: TABLE, chains: Vec::new(), sets: vec![set] };
-    let chains = [PREROUTING, OUTPUT, LOCALNET, REDIRECT].map(str::to_owned).to_vec();
-    let maps = Unit { table: TABLE, chains, sets: plain().collect() };
-    [conditional::unit(), maps, registry(attachments().set().clone()), registry(namespaces())]
+/// What is removed with the last attachment. It is the last when the map of attachments has no other,
+/// so that is looked into first.
+pub fn shared_units() -> [Unit; 2] {
+    let own = [PREROUTING, OUTPUT, LOCALNET, REDIRECT].map(str::to_owned);
+    let chains = conditional::shared_chains().into_iter().chain(own).collect();
+    let sets = [attachments().set().clone()].into_iter().chain(maps()).collect();
+    let namespaces = Unit { table: TABLE, chains: Vec::new(), sets: vec![namespaces()] };
+    [Unit { table: TABLE, chains, sets }, namespaces]
 }
 
 /// What makes the shared part, or puts back what is missing of it.

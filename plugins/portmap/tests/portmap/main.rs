@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod conditions;
 mod held;
 mod iptables;
 mod leftovers;

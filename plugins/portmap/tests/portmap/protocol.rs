@@ -163,9 +163,9 @@ fn a_key_that_is_not_supported_is_named_with_its_value() {
             "nftables backend was requested but configuration contains iptables-specific options [externalSetMarkChain conditionsV4]",
         ),
         (
-            json!({"conditionsV6": ["ip6", "daddr", "fd00::1"]}),
+            json!({"conditionsV6": ["ip6", "daddr", "10.0.0.1"]}),
             2,
-            "conditionsV6: conditions are not supported yet with nftables, got [\"ip6\",\"daddr\",\"fd00::1\"]",
+            "conditionsV6: \"10.0.0.1\" is no value of ip6 daddr; an address or a subnet is, got [\"ip6\",\"daddr\",\"10.0.0.1\"]",
         ),
     ]);
 }
