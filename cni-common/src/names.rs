@@ -1,5 +1,7 @@
 //! The names of links and their aliases, out of what DEL and GC know: made here, and read back here. Pure.
 
+pub mod ifb;
+
 use crate::types::{Attachment, IfName, VlanId, hash};
 use crate::{Code, Error, Result};
 

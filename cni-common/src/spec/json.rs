@@ -207,6 +207,15 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The value as a whole number that is not negative, which may be written `1.0`.
+    pub fn unsigned(&self) -> Result<u64> {
+        if let Ok(number) = serde_json::from_str::<u64>(self.raw.get()) {
+            return Ok(number);
+        }
+        let number = self.integer()?;
+        u64::try_from(number).map_err(|_negative| self.invalid("must not be negative"))
+    }
+
     /// The value as an object.
     pub fn object(&self) -> Result<Object<'a>> {
         Object::read(self.raw.get(), self.path())
@@ -311,6 +320,14 @@ mod tests {
         for key in ["b", "c", "f"] {
             assert!(object.integer(key).unwrap_err().is(Code::Decode), "{key}");
         }
+        let unsigned = |text: &str| {
+            let text = format!(r#"{{"a":{text}}}"#);
+            Object::parse(&text, "test").unwrap().value("a").unwrap().unsigned()
+        };
+        assert_eq!(unsigned("18446744073709551615").unwrap(), u64::MAX);
+        assert_eq!(unsigned("1.0").unwrap(), 1);
+        assert!(unsigned("-1").unwrap_err().is(Code::InvalidConfig));
+        assert!(unsigned("18446744073709551616").unwrap_err().is(Code::Decode));
     }
 
     #[test]

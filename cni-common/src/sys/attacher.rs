@@ -9,14 +9,20 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 
 use super::byte_lock::ByteLock;
+use crate::error::{Context, Result};
+use crate::types::Attachment;
 
 /// Every lock is a byte of this one file.
 pub const LOCK_FILE: &str = "/run/cni/causeway.lock";
+/// Longer than an ADD that moves, and so short that an ADD which waited first ends before the
+/// kubelet's deadline of four minutes all the same.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// What host interfaces are named by, before the digits that also number the lock.
 const PREFIX: &str = "veth";
 
@@ -51,6 +57,17 @@ impl Attacher {
 pub fn is_dead(host_interface: &str) -> bool {
     // In this order: what an ADD has made by its end is there when its lock is free.
     try_lock(host_interface).is_some() && if_nametoindex(host_interface) == Err(Errno::ENODEV)
+}
+
+/// Waits until nobody else holds this lock of the attachment's. `None` where there can't be a lock.
+pub fn lock(offset: i64, attachment: &Attachment) -> Result<Option<ByteLock>> {
+    ByteLock::acquire(Path::new(LOCK_FILE), offset, LOCK_TIMEOUT)
+        .with_context(|| format!("another ADD or DEL of {attachment}"))
+}
+
+/// The same without waiting: `None` also if it is held.
+pub fn try_lock_at(offset: i64) -> Option<ByteLock> {
+    ByteLock::try_acquire(Path::new(LOCK_FILE), offset)
 }
 
 /// The lock of the attachment with this host interface, unless it is held or can't be had.

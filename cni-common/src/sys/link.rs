@@ -26,6 +26,8 @@ const NET_ADDR_SET: &str = "3";
 pub enum LinkKind {
     /// A bridge.
     Bridge,
+    /// An ifb device.
+    Ifb,
     /// One end of a veth pair.
     Veth,
 }
@@ -34,6 +36,7 @@ impl LinkKind {
     fn info(self) -> InfoKind {
         match self {
             Self::Bridge => InfoKind::Bridge,
+            Self::Ifb => InfoKind::Ifb,
             Self::Veth => InfoKind::Veth,
         }
     }

@@ -10,9 +10,11 @@
 //! - [`conntrack`] - forgetting tracked connections
 //! - `executable` - whether an executable is of a certain build
 //! - [`lock`] - a file lock waited for in turn, with a deadline
+//! - `ifb` - devices that traffic is shaped by
 //! - [`iptables`] - the `iptables` programs, for those who want them
 //! - [`nft`] - one nf_tables socket: transactions and queries
 //! - `process` - a program with a deadline
+//! - [`qdisc`] - queueing disciplines and filters
 //! - [`removal`] - leaving what the kernel still does after a removal to a child process
 //! - [`sysctl`] - `/proc/sys/net`
 
@@ -23,6 +25,7 @@ pub mod byte_lock;
 pub mod conntrack;
 pub(crate) mod executable;
 pub mod file;
+mod ifb;
 pub mod iptables;
 pub mod link;
 pub mod lock;
@@ -32,6 +35,7 @@ pub mod netns;
 pub mod nft;
 pub mod pair;
 pub(crate) mod process;
+pub mod qdisc;
 pub mod removal;
 mod route;
 mod socket;
@@ -39,3 +43,4 @@ pub mod sysctl;
 
 pub use netlink::Netlink;
 pub use netns::Netns;
+pub use qdisc::TrafficControl;

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_ECHO, NLM_F_REQUEST};
 use netlink_sys::{Socket as RawSocket, SocketAddr};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -80,6 +80,8 @@ enum Expected {
     Acknowledgement,
     /// One object.
     Object,
+    /// One object, which some kernels send only to those who want to hear of changes, too.
+    Echo,
     /// All objects of a dump.
     Dump,
     /// The first objects of a dump.
@@ -91,6 +93,7 @@ impl Expected {
         match self {
             Self::Acknowledgement => NLM_F_ACK,
             Self::Object => 0,
+            Self::Echo => NLM_F_ECHO,
             Self::Dump | Self::DumpBeginning => NLM_F_DUMP,
         }
     }
@@ -192,7 +195,16 @@ impl<P: Protocol> Socket<P> {
 
     /// Asks for one object.
     pub(super) fn get(&mut self, message: &P::Message) -> Result<P::Message> {
-        let (mut objects, _) = self.query(message, Expected::Object)?;
+        self.get_one(message, Expected::Object)
+    }
+
+    /// The same of what the kernel answers as if it had changed, up to 6.7.
+    pub(super) fn get_echoed(&mut self, message: &P::Message) -> Result<P::Message> {
+        self.get_one(message, Expected::Echo)
+    }
+
+    fn get_one(&mut self, message: &P::Message, expected: Expected) -> Result<P::Message> {
+        let (mut objects, _) = self.query(message, expected)?;
         objects.pop().ok_or_else(|| Error::new(Code::Kernel, "empty netlink answer"))
     }
 
@@ -318,7 +330,7 @@ impl<P: Protocol> Socket<P> {
                     Content::Other => {}
                 }
             }
-            let is_enough = matches!(expected, Expected::Object | Expected::DumpBeginning);
+            let is_enough = !matches!(expected, Expected::Acknowledgement | Expected::Dump);
             if is_enough && !objects.is_empty() {
                 return Ok((objects, whole));
             }

@@ -9,6 +9,7 @@ mod link_attributes;
 mod mac;
 pub mod net;
 mod network_name;
+pub mod traffic;
 mod vlan_id;
 
 pub use attachment::Attachment;
