@@ -138,6 +138,9 @@ mod tests {
         let text = alias(&long, "veth6e5fcbeeefc");
         assert_eq!(text.len(), 254);
         assert!(is_of(&text, &long) && is_of_network(&text, "net"));
-        assert_eq!((attachment(&text), attachment("net/c1/eth0"), attachment("")), (None, None, None));
+        assert_eq!(
+            (attachment(&text), attachment("net/c1/eth0"), attachment("")),
+            (None, None, None)
+        );
     }
 }

@@ -89,7 +89,7 @@ impl TrafficControl {
         let head = Head { index, parent, ..Head::default() };
         let request = TrafficMessage::new(GET_QDISC, head, Attributes::default());
         match self.get_echoed(&request) {
-            Ok(message) => Ok(read_qdisc(&message)),
+            Ok(message) => Ok(message.as_ref().and_then(read_qdisc)),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -98,8 +98,9 @@ impl TrafficControl {
     /// Puts a token bucket with the handle `1:` at the root of a link.
     pub fn set_root(&mut self, index: u32, bucket: &TokenBucket, existing: Existing) -> Result<()> {
         let head = Head { index, handle: ROOT_HANDLE, parent: ROOT, info: 0 };
-        let attributes =
-            Attributes::default().with_text(KIND, "tbf").with_nested(OPTIONS, &bucket::write(bucket));
+        let attributes = Attributes::default()
+            .with_text(KIND, "tbf")
+            .with_nested(OPTIONS, &bucket::write(bucket));
         let flags = match existing {
             Existing::Refuse => NLM_F_EXCL,
             Existing::Change => NLM_F_REPLACE,
@@ -186,8 +187,7 @@ impl TrafficControl {
     }
 }
 
-/// Whether there is no such thing, or no such link. EINVAL: there was one at that place and is none
-/// any more, or what is there has another handle.
+/// Whether there is no such thing, or no such link. EINVAL: what is there is another one.
 fn is_missing(error: &Error) -> bool {
     error.is_not_found() || error.raw_errno() == Some(Errno::EINVAL)
 }

@@ -80,7 +80,8 @@ enum Expected {
     Acknowledgement,
     /// One object.
     Object,
-    /// One object, which some kernels send only to those who want to hear of changes, too.
+    /// One object or none, which some kernels send only to who asks for it by the flag of an echo,
+    /// and an acknowledgement.
     Echo,
     /// All objects of a dump.
     Dump,
@@ -93,7 +94,7 @@ impl Expected {
         match self {
             Self::Acknowledgement => NLM_F_ACK,
             Self::Object => 0,
-            Self::Echo => NLM_F_ECHO,
+            Self::Echo => NLM_F_ECHO | NLM_F_ACK,
             Self::Dump | Self::DumpBeginning => NLM_F_DUMP,
         }
     }
@@ -195,17 +196,13 @@ impl<P: Protocol> Socket<P> {
 
     /// Asks for one object.
     pub(super) fn get(&mut self, message: &P::Message) -> Result<P::Message> {
-        self.get_one(message, Expected::Object)
-    }
-
-    /// The same of what the kernel answers as if it had changed, up to 6.7.
-    pub(super) fn get_echoed(&mut self, message: &P::Message) -> Result<P::Message> {
-        self.get_one(message, Expected::Echo)
-    }
-
-    fn get_one(&mut self, message: &P::Message, expected: Expected) -> Result<P::Message> {
-        let (mut objects, _) = self.query(message, expected)?;
+        let (mut objects, _) = self.query(message, Expected::Object)?;
         objects.pop().ok_or_else(|| Error::new(Code::Kernel, "empty netlink answer"))
+    }
+
+    /// Asks for one object of a protocol that answers as if the object had changed, or not at all.
+    pub(super) fn get_echoed(&mut self, message: &P::Message) -> Result<Option<P::Message>> {
+        self.query(message, Expected::Echo).map(|(mut objects, _)| objects.pop())
     }
 
     /// Asks for all objects that `message` selects; repeated while changes interrupt it.
@@ -330,7 +327,7 @@ impl<P: Protocol> Socket<P> {
                     Content::Other => {}
                 }
             }
-            let is_enough = !matches!(expected, Expected::Acknowledgement | Expected::Dump);
+            let is_enough = matches!(expected, Expected::Object | Expected::DumpBeginning);
             if is_enough && !objects.is_empty() {
                 return Ok((objects, whole));
             }

@@ -227,7 +227,9 @@ mod tests {
     #[test]
     fn buffers_are_compared_around_the_end_of_32_bits() {
         let shown = |buffer| ShownBucket { rate: 1, limit: 1, buffer };
-        assert!(shown(0).has_buffer_of(&shown(u32::MAX)) && shown(u32::MAX).has_buffer_of(&shown(1)));
+        assert!(
+            shown(0).has_buffer_of(&shown(u32::MAX)) && shown(u32::MAX).has_buffer_of(&shown(1))
+        );
         assert!(!shown(0).has_buffer_of(&shown(3)) && !shown(7).has_buffer_of(&shown(0)));
     }
 }

@@ -100,7 +100,9 @@ impl Machine {
                 self.journal.note(Undo::RestoreFilters(index, *hook, filters.clone()));
                 Ok(())
             }
-            Operation::RemoveIfb { name } => self.sockets.host.remove_link(name).map(|_was_there| ()),
+            Operation::RemoveIfb { name } => {
+                self.sockets.host.remove_link(name).map(|_was_there| ())
+            }
         }
     }
 
@@ -177,7 +179,9 @@ pub(crate) fn remove_filters(
 /// The kernel says that a kind is unknown as it says that a thing is missing.
 fn lacking(error: Error, what: &str) -> Error {
     match error.raw_errno() {
-        Some(Errno::ENOENT | Errno::EOPNOTSUPP) => error.with_details(format!("the kernel lacks {what}")),
+        Some(Errno::ENOENT | Errno::EOPNOTSUPP) => {
+            error.with_details(format!("the kernel lacks {what}"))
+        }
         _ => error,
     }
 }

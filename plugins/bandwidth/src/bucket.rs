@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn a_common_limit_is_the_references() {
-        for (rate, burst) in [(8_000_000, 800_000), (1_000_000, 1_000_003), (1_000_000_000, 7_777_777)] {
+        for (rate, burst) in
+            [(8_000_000, 800_000), (1_000_000, 1_000_003), (1_000_000_000, 7_777_777)]
+        {
             let shape = shape(rate, burst);
             assert!(shape.is_of_reference(&shape.bucket.shown()), "{shape:?}");
         }

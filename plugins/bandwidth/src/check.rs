@@ -24,7 +24,8 @@ pub(crate) fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let mut sockets = Sockets::open()?;
     let host = target::find(request, &result, &mut sockets.host)?;
     let observed = observe(&mut sockets, &request.attachment, host)?;
-    let operations = plan(&config, &observed).map_err(|error| error.with_code(Code::CheckFailed))?;
+    let operations =
+        plan(&config, &observed).map_err(|error| error.with_code(Code::CheckFailed))?;
     Error::join(operations.iter().filter_map(fault))
 }
 
@@ -34,8 +35,12 @@ fn fault(operation: &Operation) -> Option<Error> {
         // The reference writes none, and is no different for it.
         Operation::SetAlias { .. } => return None,
         Operation::CreateIfb { name, .. } => format!("get ifb device: {name:?}: Link not found"),
-        Operation::SetIfbUp { name, mtu, .. } => format!("ifb device {name:?} is not up with MTU {mtu}"),
-        Operation::SetRoot { link, former: None, .. } => format!("Failed to find qdisc of {link:?}"),
+        Operation::SetIfbUp { name, mtu, .. } => {
+            format!("ifb device {name:?} is not up with MTU {mtu}")
+        }
+        Operation::SetRoot { link, former: None, .. } => {
+            format!("Failed to find qdisc of {link:?}")
+        }
         Operation::SetRoot { link, shape, former: Some(former) } => {
             if shape.is_of_reference(former) {
                 return None;
@@ -43,15 +48,21 @@ fn fault(operation: &Operation) -> Option<Error> {
             return Some(differing(link, shape, former));
         }
         Operation::CreateClsact { link } => format!("Failed to find qdisc clsact of {link:?}"),
-        Operation::RemoveClassifier { link, kind } => format!("{link:?} has {kind} instead of clsact"),
+        Operation::RemoveClassifier { link, kind } => {
+            format!("{link:?} has {kind} instead of clsact")
+        }
         Operation::AddFilter { link, hook, rule } => {
             format!("{hook} filter of {link:?} is missing: {rule}")
         }
         Operation::RemoveFilters { link, hook, .. } => {
             format!("{hook} filters of {link:?} are not those that ADD makes: left is {operation}")
         }
-        Operation::RemoveRoot { link, .. } => format!("{link:?} is limited, which is not configured"),
-        Operation::RemoveIfb { name } => format!("ifb device {name:?} is there, which is not configured"),
+        Operation::RemoveRoot { link, .. } => {
+            format!("{link:?} is limited, which is not configured")
+        }
+        Operation::RemoveIfb { name } => {
+            format!("ifb device {name:?} is there, which is not configured")
+        }
     };
     Some(Error::new(Code::CheckFailed, message))
 }

@@ -102,7 +102,9 @@ impl<'a> Keys<'a> {
         match (rate, burst) {
             (0, 0) => return Ok(None),
             (rate, 0) => return invalid(rate_key, rate, "if rate is set, burst must also be set"),
-            (0, burst) => return invalid(burst_key, burst, "if burst is set, rate must also be set"),
+            (0, burst) => {
+                return invalid(burst_key, burst, "if burst is set, rate must also be set");
+            }
             (rate, _) if rate < BITS => {
                 return invalid(rate_key, rate, "must be 0 or at least 8 (bits a second)");
             }
@@ -120,9 +122,8 @@ impl<'a> Keys<'a> {
         let Some(value) = self.find("latency") else { return Ok(LATENCY) };
         let found = value.unsigned()?;
         let found = u32::try_from(found).ok().filter(|_| (1..=MAX_LATENCY).contains(&found));
-        found.ok_or_else(|| {
-            value.invalid(format_args!("must be 1 to {MAX_LATENCY} (milliseconds)"))
-        })
+        found
+            .ok_or_else(|| value.invalid(format_args!("must be 1 to {MAX_LATENCY} (milliseconds)")))
     }
 
     fn subnets(&self) -> Result<Subnets> {
@@ -197,7 +198,8 @@ mod tests {
         assert!(parse(&format!(r#"{runtime},"egressBurst":0"#)).unwrap().is_empty());
         let config = parse(&format!(r#"{runtime},"egressRate":8,"egressBurst":9"#)).unwrap();
         assert_eq!((config.ingress, config.egress), (None, limit(1, 1)));
-        let beside = format!(r#"{runtime},"latency":70,"shapedSubnets":["10.0.0.0/8"],"ingressRate":null"#);
+        let beside =
+            format!(r#"{runtime},"latency":70,"shapedSubnets":["10.0.0.0/8"],"ingressRate":null"#);
         let config = parse(&beside).unwrap();
         assert_eq!((config.ingress, config.latency), (limit(1000, 10), 70));
         assert!(matches!(config.subnets, Subnets::Only(_)));
@@ -221,9 +223,18 @@ mod tests {
     fn what_has_no_meaning_is_refused_with_key_and_value() {
         for (keys, told) in [
             (r#""ingressRate":8000"#, "ingressRate 8000: if rate is set, burst must also be set"),
-            (r#""egressBurst":9,"egressRate":0"#, "egressBurst 9: if burst is set, rate must also be set"),
-            (r#""egressBurst":9,"egressRate":7"#, "egressRate 7: must be 0 or at least 8 (bits a second)"),
-            (r#""ingressRate":8,"ingressBurst":34359738360"#, "ingressBurst 34359738360: burst cannot be more than 4GB"),
+            (
+                r#""egressBurst":9,"egressRate":0"#,
+                "egressBurst 9: if burst is set, rate must also be set",
+            ),
+            (
+                r#""egressBurst":9,"egressRate":7"#,
+                "egressRate 7: must be 0 or at least 8 (bits a second)",
+            ),
+            (
+                r#""ingressRate":8,"ingressBurst":34359738360"#,
+                "ingressBurst 34359738360: burst cannot be more than 4GB",
+            ),
             (r#""latency":0"#, "latency: must be 1 to 60000 (milliseconds), got 0"),
             (r#""latency":60001"#, "latency: must be 1 to 60000 (milliseconds), got 60001"),
             (r#""ingressRate":-1"#, "ingressRate: must not be negative, got -1"),
@@ -238,7 +249,9 @@ mod tests {
         ] {
             assert_eq!(message(&format!(",{keys}")), told);
         }
-        for keys in [r#""ingressRate":"8000""#, r#""shapedSubnets":"10.0.0.0/8""#, r#""latency":2.5"#] {
+        for keys in
+            [r#""ingressRate":"8000""#, r#""shapedSubnets":"10.0.0.0/8""#, r#""latency":2.5"#]
+        {
             assert!(parse(&format!(",{keys}")).unwrap_err().is(Code::Decode), "{keys}");
         }
     }

@@ -8,7 +8,7 @@ use cni_common::types::net::Link;
 use cni_common::types::traffic::{FoundFilter, Hook};
 use cni_common::{Error, Result, log};
 
-use crate::observe::{Sockets, is_own_plain};
+use crate::observe::{Sockets, has_own_name, is_own_plain};
 use crate::{apply, plan, target};
 
 /// Removes what is there, by whichever suite it was made.
@@ -42,7 +42,8 @@ fn devices(
     let attachment = &request.attachment;
     let mut devices = Vec::new();
     for name in [ifb::with_ifname(attachment), ifb::received(attachment)] {
-        devices.extend(sockets.host.find_link(&name)?);
+        let found = sockets.host.find_link(&name)?;
+        devices.extend(found.filter(|link| has_own_name(link, attachment)));
     }
     let has_own = devices.first().is_some_and(|link| link.name == ifb::with_ifname(attachment));
     if let Some(link) = sockets.host.find_link(&ifb::plain(attachment))? {

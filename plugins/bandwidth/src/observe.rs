@@ -44,9 +44,7 @@ pub(crate) fn observe(
     let egress = egress_device(sockets, attachment, &received)?;
     let ingress = Found { name: ifb::received(attachment), link: None };
     let ingress = match sockets.host.find_link(&ingress.name)? {
-        Some(link) if !ifb::is_of(&link.alias, attachment) && !link.alias.is_empty() => {
-            return Err(taken(&link));
-        }
+        Some(link) if !has_own_name(&link, attachment) => return Err(taken(&link)),
         link => Found { link, ..ingress },
     };
     let mut device = |found: Found| {
@@ -77,7 +75,7 @@ fn egress_device(
 ) -> Result<Found> {
     let own = ifb::with_ifname(attachment);
     if let Some(link) = sockets.host.find_link(&own)? {
-        return match ifb::is_of(&link.alias, attachment) || link.alias.is_empty() {
+        return match has_own_name(&link, attachment) {
             true => Ok(Found { name: own, link: Some(link) }),
             false => Err(taken(&link)),
         };
@@ -92,6 +90,12 @@ fn egress_device(
         true => Ok(Found { name: plain, link: found }),
         false => Ok(Found { name: own, link: None }),
     }
+}
+
+/// Whether a link with a name that is the attachment's alone is its device. Without an alias the ADD
+/// that made it was killed.
+pub(crate) fn has_own_name(link: &Link, attachment: &Attachment) -> bool {
+    link.kind == IFB && (link.alias.is_empty() || ifb::is_of(&link.alias, attachment))
 }
 
 fn taken(link: &Link) -> Error {

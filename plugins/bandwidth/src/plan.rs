@@ -302,8 +302,10 @@ impl<'a> Plan<'a> {
             self.filters.extend(grouped(own).into_iter().map(removal));
         }
         let rules = direction.rules(self.config).into_iter();
-        self.filters.extend(rules.map(|rule| {
-            Operation::AddFilter { link: link.clone(), hook, rule }
+        self.filters.extend(rules.map(|rule| Operation::AddFilter {
+            link: link.clone(),
+            hook,
+            rule,
         }));
     }
 }

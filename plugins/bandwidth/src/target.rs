@@ -30,9 +30,8 @@ pub(crate) fn find(
     let found = host.find_link_by_index(peer)?;
     // In a third namespace it may be any link's index.
     let found = found.filter(|found| found.kind == VETH && found.peer == Some(link.index));
-    let found = found.ok_or_else(|| {
-        fault(format!("veth peer with index {peer} is not in host ns"))
-    })?;
+    let found =
+        found.ok_or_else(|| fault(format!("veth peer with index {peer} is not in host ns")))?;
     match is_named(result, &found) {
         true => Ok(found),
         false => Err(fault("no veth peer of container interface found in host ns")

@@ -43,7 +43,11 @@ pub(super) fn protocol(selector: &Selector) -> u16 {
     match selector {
         Selector::All => ALL,
         Selector::Source(network) | Selector::Destination(network) => {
-            if network.is_ipv4() { IPV4 } else { IPV6 }
+            if network.is_ipv4() {
+                IPV4
+            } else {
+                IPV6
+            }
         }
     }
 }
@@ -126,7 +130,10 @@ pub(super) fn read(options: &[u8]) -> (Option<Selector>, Option<Verdict>) {
     let verdict = match find(options, ACTIONS) {
         None => Some(Verdict::Pass),
         // The first one that takes the packet decides.
-        Some(actions) => each(actions).next().and_then(|(_, action)| redirected_to(action)).map(Verdict::Redirect),
+        Some(actions) => each(actions)
+            .next()
+            .and_then(|(_, action)| redirected_to(action))
+            .map(Verdict::Redirect),
     };
     (selector, verdict)
 }
@@ -146,7 +153,8 @@ fn read_selector(bytes: &[u8]) -> Option<Selector> {
             let keys = [a, b, c, d];
             let value = IpAddr::V6(ip_of(keys.map(|key| key.value)));
             let mask = IpAddr::V6(ip_of(keys.map(|key| key.mask)));
-            let are_in_a_row = keys.iter().zip((a.offset..).step_by(4)).all(|(key, at)| key.offset == at);
+            let are_in_a_row =
+                keys.iter().zip((a.offset..).step_by(4)).all(|(key, at)| key.offset == at);
             let network = IpNetwork::with_netmask(value, mask).ok().filter(|_| are_in_a_row)?;
             at(network, a.offset, IPV6_SOURCE, IPV6_DESTINATION)
         }
@@ -192,7 +200,9 @@ mod tests {
     fn a_filter_is_read_as_it_was_written() {
         let networks = ["10.0.0.0/8", "0.0.0.0/32", "192.0.2.1/32", "fd00::/8", "2001:db8::1/128"];
         let networks = networks.map(|text| parse_cidr(text).unwrap());
-        let both = networks.into_iter().flat_map(|one| [Selector::Source(one), Selector::Destination(one)]);
+        let both = networks
+            .into_iter()
+            .flat_map(|one| [Selector::Source(one), Selector::Destination(one)]);
         for selector in both.chain([Selector::All]) {
             for verdict in [Verdict::Pass, Verdict::Redirect(7)] {
                 let options = write(&selector, &verdict);

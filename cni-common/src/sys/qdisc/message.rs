@@ -170,7 +170,10 @@ mod tests {
         let bytes = Attributes::default().with_nested(7, &inner).with(1, &9_u32.to_ne_bytes()).0;
         assert_eq!(find(&bytes, 1).and_then(|value| u32_at(value, 0)), Some(9));
         let nested = find(&bytes, 7).unwrap();
-        assert_eq!((find(nested, 1), find(nested, 2).map(text)), (Some(&[1, 2, 3][..]), Some("tbf".to_owned())));
+        assert_eq!(
+            (find(nested, 1), find(nested, 2).map(text)),
+            (Some(&[1, 2, 3][..]), Some("tbf".to_owned()))
+        );
         for length in 0..bytes.len() {
             assert!(find(&bytes[..length], 1).is_none(), "{length}");
         }
