@@ -7,6 +7,7 @@
 //! - [`link`], [`pair`], `bridge_port`, `address`, `route` - what is asked and changed by it
 //! - [`attacher`] - what proves that an attachment is dead
 //! - [`byte_lock`] - locks on single bytes of one file
+//! - [`changes`] - the notifications that something has changed
 //! - [`conntrack`] - forgetting tracked connections
 //! - `executable` - whether an executable is of a certain build
 //! - [`lock`] - a file lock waited for in turn, with a deadline
@@ -22,6 +23,7 @@ mod address;
 pub mod attacher;
 mod bridge_port;
 pub mod byte_lock;
+pub mod changes;
 pub mod conntrack;
 pub(crate) mod executable;
 pub mod file;

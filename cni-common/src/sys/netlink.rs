@@ -30,6 +30,8 @@ pub type Netlink = Socket<Route>;
 pub enum Group {
     /// Changes of links.
     Link = 1,
+    /// Changes of IPv4 addresses.
+    Ipv4Address = 5,
     /// Changes of IPv6 addresses.
     Ipv6Address = 9,
     /// Changes of IPv6 routes.

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::gc::Effect;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
-use crate::{check, explain, gc, ls, metrics, net, pool, preview, repair, shell};
+use crate::{check, explain, gc, ls, metrics, net, pool, preview, repair, shell, watch};
 
 /// What stands below every help text.
 const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
@@ -82,6 +82,11 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Follow attachments and pools: a line for each change, as it happens, until it is ended
+    Watch {
+        /// Only of this network
+        network: Option<String>,
+    },
     /// Print what `ls`, `pool` and `check` tell as numbers in the Prometheus text format
     Metrics {
         /// Write them into this file as a whole, for the node exporter's textfile collector
@@ -147,6 +152,7 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
         Command::Repair { network, dry_run } => {
             repair::repair(&places, network.as_deref(), (Effect::of(*dry_run), output))
         }
+        Command::Watch { network } => watch::watch(&places, network.as_deref(), output),
         Command::Metrics { textfile } => metrics::metrics(&places, textfile.as_deref()),
         Command::Plan(target) => preview::plan(target, &places, output),
         Command::Explain { what } => explain::explain(&what.join(" "), output),

@@ -26,6 +26,7 @@ mod pool;
 mod preview;
 mod repair;
 mod shell;
+mod watch;
 
 use std::process::ExitCode;
 

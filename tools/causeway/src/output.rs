@@ -96,12 +96,16 @@ fn versioned(object: &impl Serialize) -> Result<Value> {
 
 /// Writes to standard output. A reader that has gone away wants no more.
 pub(crate) fn print(text: &str) -> Result<()> {
+    follow(text).map(|_is_read| ())
+}
+
+/// The same; `false` when the reader has gone away.
+pub(crate) fn follow(text: &str) -> Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::new(Code::Io, format!("write to standard output: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::new(Code::Io, format!("write to standard output: {error}"))),
     }
 }
 

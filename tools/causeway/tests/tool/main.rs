@@ -18,3 +18,4 @@ mod node;
 mod plan;
 mod pool;
 mod thousand;
+mod watch;
