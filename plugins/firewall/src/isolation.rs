@@ -7,6 +7,7 @@ use cni_common::nft::{Element, Operation, Value};
 use cni_common::packet_filter::table::INET;
 use cni_common::packet_filter::{ElementKey, element};
 use cni_common::sys::nft::Nft;
+use cni_common::undo::retry_once;
 
 use crate::config::IngressPolicy;
 use crate::plan;
@@ -46,7 +47,8 @@ pub fn release(nft: &mut Nft) -> Result<()> {
     let looker = RefCell::new(Nft::open()?);
     // Again, as an ADD may have put an attachment there since.
     let is_unused_now = |element: &Element| {
-        let sets = looker.try_borrow_mut().ok().and_then(|mut nft| nft.list_sets(INET).ok());
+        let sets = looker.try_borrow_mut().ok();
+        let sets = sets.and_then(|mut nft| retry_once(|| nft.list_sets(INET)).ok());
         sets.is_some_and(|sets| is_unused(&sets, element))
     };
     element::remove(nft, &entries, &[plan::isolation_unit()], is_unused_now)

@@ -71,10 +71,10 @@ fn remove_entries(
     units: &[Unit],
     wanted: impl Fn(&Element) -> bool,
 ) -> Result<BTreeSet<IpAddr>> {
-    if units.is_empty() {
-        return Ok(BTreeSet::new());
+    if !units.is_empty() {
+        element::remove(nft, entries, units, wanted)?;
     }
-    element::remove(nft, entries, units, wanted)?;
+    // Also where a DEL of the last attachment was killed before it came to this.
     isolation::release(nft)?;
     let addresses = entries.iter().filter_map(|entry| match entry.key.first() {
         Some(Value::Ip(ip)) => Some(*ip),
