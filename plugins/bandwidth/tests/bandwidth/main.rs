@@ -13,6 +13,7 @@ mod beside;
 mod check;
 mod faults;
 mod leftovers;
+mod many;
 mod protocol;
 mod rates;
 mod reference;
