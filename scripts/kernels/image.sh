@@ -5,7 +5,7 @@
 # Everything else that tests call is busybox's; not its shell, which prefers its own `ip`.
 image_tools=(bridge ip ip6tables ip6tables-legacy ip6tables-legacy-restore ip6tables-legacy-save
     ip6tables-restore ip6tables-save iptables iptables-legacy iptables-legacy-restore
-    iptables-legacy-save iptables-restore iptables-save nft nsenter ping sh strace sysctl unshare)
+    iptables-legacy-save iptables-restore iptables-save nft nsenter ping sh strace sysctl tc unshare)
 
 # take FOLDER FILE…: copies files to the same path below FOLDER, with the libraries they are linked to.
 take() {
@@ -30,7 +30,7 @@ make_root() {
         [ -e "$1/$tool" ] || ln -s "$name" "$1/$tool"
     done
     # What iptables loads by name, and the reference plugins, which some tests compare with.
-    take "$1" /usr/lib/*-linux-gnu/xtables/*.so /usr/lib/cni/{bridge,host-local}
+    take "$1" /usr/lib/*-linux-gnu/xtables/*.so /usr/lib/cni/{bandwidth,bridge,host-local}
     cp /etc/protocols "$1/etc"
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$1/etc/passwd"
     printf 'nameserver 127.0.0.1\n' >"$1/etc/resolv.conf"
@@ -62,13 +62,16 @@ test_programs() {
 add_tests() {
     local place=$1/causeway package name program
     mkdir -p "$place"/{bin,deps}
-    for name in "${plugins[@]}"; do strip --strip-debug -o "$place/bin/$name" "$executables/$name"; done
+    for name in "${plugins[@]}" bandwidth; do
+        strip --strip-debug -o "$place/bin/$name" "$executables/$name"
+    done
     cp "$root/Cargo.lock" "$place"
     cp -r "$root/testdata" "$place"
-    test_programs causeway-bridge causeway-loopback cni-common >"$place/all"
+    test_programs causeway-bandwidth causeway-bridge causeway-loopback cni-common >"$place/all"
     while read -r package name program; do
         case $package/$name in
-        plugins/bridge/kernel | plugins/bridge/filter | plugins/loopback/loopback | cni-common/netlink) ;;
+        plugins/bandwidth/bandwidth | plugins/bridge/kernel | plugins/bridge/filter | \
+            plugins/loopback/loopback | cni-common/netlink) ;;
         *) continue ;;
         esac
         mkdir -p "$place/$package"
@@ -76,7 +79,7 @@ add_tests() {
         printf '%s %s\n' "$package" "$name" >>"$place/programs"
     done <"$place/all"
     rm "$place/all"
-    [ "$(wc -l <"$place/programs")" = 4 ] || fail "test programs are missing: $(cat "$place/programs")"
+    [ "$(wc -l <"$place/programs")" = 5 ] || fail "test programs are missing: $(cat "$place/programs")"
     printf '%s\n' "$@" | tail -n +2 >"$place/arguments"
 }
 

@@ -1,5 +1,7 @@
 //! Does operations, notes how each is undone, and undoes them: all or nothing.
 
+use std::fmt;
+
 use cni_common::skel::Made;
 use cni_common::sys::TrafficControl;
 use cni_common::sys::byte_lock::ByteLock;
@@ -25,6 +27,25 @@ enum Undo {
     RemoveUnusedClsact(u32),
     RemoveFiltersAt(u32, Hook, u16),
     RestoreFilters(u32, Hook, Vec<FoundFilter>),
+}
+
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RemoveIfb(name) => write!(f, "remove {name}"),
+            Self::RestoreAlias(index, _) => write!(f, "restore the alias of link {index}"),
+            Self::RestoreMtu(index, mtu) => write!(f, "restore MTU {mtu} of link {index}"),
+            Self::RemoveRoot(index) => write!(f, "remove the root queue of link {index}"),
+            Self::RestoreRoot(index, ..) => write!(f, "restore the root queue of link {index}"),
+            Self::RemoveUnusedClsact(index) => write!(f, "remove clsact of link {index}"),
+            Self::RemoveFiltersAt(index, hook, priority) => {
+                write!(f, "remove {hook} filters of link {index} at {priority}")
+            }
+            Self::RestoreFilters(index, hook, _) => {
+                write!(f, "restore {hook} filters of link {index}")
+            }
+        }
+    }
 }
 
 /// The host, and what was done to it so far.
@@ -67,8 +88,8 @@ impl Machine {
         match operation {
             Operation::CreateIfb { name, mtu } => self.create_ifb(name, *mtu),
             Operation::SetAlias { name, alias } => {
-                let link = self.link(name).map(|link| (link.index, link.alias.clone()));
-                let (index, former) = link.unwrap_or_default();
+                let index = self.index(name)?;
+                let former = self.link(name).map(|link| link.alias.clone()).unwrap_or_default();
                 self.sockets.host.set_alias(index, alias)?;
                 self.journal.note(Undo::RestoreAlias(index, former));
                 Ok(())
@@ -190,7 +211,7 @@ impl Made for Machine {
     fn rollback(&mut self) -> Vec<Error> {
         let Self { sockets, journal, .. } = self;
         journal.rollback(|step| {
-            let doing = format!("{step:?}");
+            let doing = step.to_string();
             undo(sockets, step).map_err(|error| error.context(doing))
         })
     }

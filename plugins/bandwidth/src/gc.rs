@@ -8,9 +8,9 @@ use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::attacher;
 use cni_common::sys::link::LinkKind;
-use cni_common::types::NetworkName;
 use cni_common::types::net::Link;
 use cni_common::types::traffic::Hook;
+use cni_common::types::{Attachment, NetworkName};
 use cni_common::{Error, Result, log};
 
 use crate::observe::Sockets;
@@ -26,9 +26,7 @@ pub(crate) fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) ->
     if links.is_empty() {
         return Ok(());
     }
-    let living: Option<HashSet<String>> = valid.map(|valid| {
-        inventory::list_valid(network, valid).flat_map(|one| ifb::all(&one)).collect()
-    });
+    let living = valid.map(|valid| Living::of(network, valid));
     let mut failures = Vec::new();
     let mut stale = Vec::new();
     for link in links {
@@ -46,12 +44,36 @@ pub(crate) fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) ->
     Error::join(failures)
 }
 
+/// The attachments of the network that a list names.
+struct Living {
+    attachments: HashSet<Attachment>,
+    /// All names that their devices may have.
+    names: HashSet<String>,
+}
+
+impl Living {
+    fn of(network: &NetworkName, valid: &ValidAttachments<'_>) -> Self {
+        let attachments: HashSet<_> = inventory::list_valid(network, valid).collect();
+        let names = attachments.iter().flat_map(ifb::all).collect();
+        Self { attachments, names }
+    }
+
+    /// Whether a device may be one of theirs. Where its alias could not hold all of a long ID, the
+    /// name alone tells.
+    fn have(&self, link: &Link) -> bool {
+        match ifb::attachment(&link.alias) {
+            Some(attachment) => self.attachments.contains(&attachment),
+            None => self.names.contains(&link.name),
+        }
+    }
+}
+
 fn is_stale(
     sockets: &mut Sockets,
     network: &NetworkName,
-    (living, link): (Option<&HashSet<String>>, &Link),
+    (living, link): (Option<&Living>, &Link),
 ) -> Result<bool> {
-    if living.is_some_and(|living| living.contains(&link.name)) {
+    if living.is_some_and(|living| living.have(link)) {
         return Ok(false);
     }
     if link.alias.is_empty() {

