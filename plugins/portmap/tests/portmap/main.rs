@@ -16,6 +16,7 @@ mod many;
 mod packets;
 mod protocol;
 mod reference;
+mod sctp;
 mod server;
 mod udp;
 mod world;
