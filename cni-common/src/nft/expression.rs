@@ -114,6 +114,22 @@ impl Expression {
         self.attribute(3)?.get(4..).filter(|_| is_equality)
     }
 
+    /// The register that it is loaded into, and the value, if it loads one.
+    pub(super) fn loaded(&self) -> Option<(&[u8], &[u8])> {
+        if self.name != "immediate" {
+            return None;
+        }
+        // `NFTA_IMMEDIATE_DREG` and `NFTA_IMMEDIATE_DATA`; the latter holds one attribute, the value.
+        Some((self.attribute(1)?, self.attribute(2)?.get(4..)?))
+    }
+
+    /// The register of the address that it gives packets as their destination, if it does.
+    pub(super) fn destination_register(&self) -> Option<&[u8]> {
+        // `NFTA_NAT_TYPE`, which is `NFT_NAT_DNAT`, and `NFTA_NAT_REG_ADDR_MIN`.
+        let is_dnat = self.name == "nat" && self.attribute(1)? == [0, 0, 0, 1];
+        self.attribute(3).filter(|_| is_dnat)
+    }
+
     /// The set or map that it looks into.
     pub(super) fn set(&self) -> Option<String> {
         if self.name != "lookup" { None } else { text(self.attribute(1)?) }

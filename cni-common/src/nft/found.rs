@@ -122,6 +122,13 @@ impl FoundRule {
         self.address([Field::Ip4Destination, Field::Ip6Destination])
     }
 
+    /// The one address that the rule gives packets as their destination, if it does.
+    pub fn new_destination(&self) -> Option<IpAddr> {
+        let register = self.expressions.iter().find_map(Expression::destination_register)?;
+        let mut loads = self.expressions.iter().filter_map(Expression::loaded);
+        loads.find(|(loaded, _)| *loaded == register).and_then(|(_, value)| address(value))
+    }
+
     /// Whether the rule drops or rejects whatever comes to it.
     pub fn drops_everything(&self) -> bool {
         let drops = |one: &Expression| one.is("reject") || one.as_verdict() == Some(Verdict::Drop);
@@ -137,9 +144,12 @@ impl FoundRule {
             if !loads.iter().any(|load| found.covers(load)) {
                 return None;
             }
-            let value = compared.compared()?;
-            let ip = <[u8; 4]>::try_from(value).map(IpAddr::from);
-            ip.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from)).ok()
+            address(compared.compared()?)
         })
     }
+}
+
+fn address(value: &[u8]) -> Option<IpAddr> {
+    let ip = <[u8; 4]>::try_from(value).map(IpAddr::from);
+    ip.or_else(|_| <[u8; 16]>::try_from(value).map(IpAddr::from)).ok()
 }

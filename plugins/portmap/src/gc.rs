@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cni_common::packet_filter::owner;
+use cni_common::packet_filter::reference::host_port;
 use cni_common::skel::Request;
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::netns;
@@ -17,7 +18,12 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
     let network = &request.config.name;
     match valid {
         Some(valid) => {
-            sweep(network, &owner::Living::of(network, valid), &holder::Living::of(network, valid))
+            // Before the last attachment of a subnet takes its name along.
+            let reference = sweep_reference(network, valid);
+            let (owners, holders) =
+                (owner::Living::of(network, valid), holder::Living::of(network, valid));
+            let swept = sweep(network, &owners, &holders);
+            Error::join([swept.err(), reference.err()].into_iter().flatten())
         }
         None => remove_dead(network, &|_unknown| false),
     }
@@ -47,4 +53,16 @@ fn sweep(
         flows::forget_removed(removed);
     }
     Error::join([swept.err(), chains.err()].into_iter().flatten())
+}
+
+/// The reference's rules on nftables name no network. Whose address they lead to is known while this
+/// suite has attachments in the same subnet.
+fn sweep_reference(network: &NetworkName, valid: &ValidAttachments<'_>) -> Result<()> {
+    let mut nft = Nft::open()?;
+    let places = nftables::all_places(&mut nft, network)?;
+    if places.is_empty() {
+        return Ok(());
+    }
+    let is_of_network = |ip| places.iter().any(|place| place.contains(ip));
+    host_port::sweep(&mut nft, is_of_network, valid)
 }

@@ -222,7 +222,8 @@ fn units(places: &BTreeSet<Place>, chains: BTreeSet<String>) -> Vec<Unit> {
     own.chain(places.iter().map(Place::unit)).chain(plan::shared_units()).collect()
 }
 
-fn all_places(nft: &mut Nft, network: &NetworkName) -> Result<BTreeSet<Place>> {
+/// All (network, subnet) of the network's attachments.
+pub fn all_places(nft: &mut Nft, network: &NetworkName) -> Result<BTreeSet<Place>> {
     let names = nft.list_sets(TABLE)?;
     Ok(names.iter().filter_map(|name| Place::named(network, name)).collect())
 }

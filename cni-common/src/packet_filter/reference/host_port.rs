@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::found;
 use crate::nft::{Family, FoundRule, Operation, Table};
+use crate::spec::ValidAttachments;
 use crate::sys::nft::Nft;
 use crate::types::Attachment;
 use crate::{Context, Error, Result};
@@ -19,9 +20,25 @@ const CHAINS: [&str; 3] = ["hostports", "hostip_hostports", "masquerading"];
 /// interfaces of the container go.
 pub fn remove(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
     let container = attachment.container.as_str();
-    let removed = TABLES.map(|table| remove_from(nft, table, container).err());
+    let is_own = |rule: &FoundRule| rule.comment == container;
+    let removed = TABLES.map(|table| remove_rules(nft, table, is_own).err());
     let doing = || format!("remove the reference plugin's host ports of {attachment}");
     Error::join(removed.into_iter().flatten()).with_context(doing)
+}
+
+/// Removes its rules that lead to addresses of a network, of containers that live no more in it. The
+/// rules name no network: `is_of_network` says which addresses are its.
+pub fn sweep(
+    nft: &mut Nft,
+    is_of_network: impl Fn(IpAddr) -> bool,
+    valid: &ValidAttachments<'_>,
+) -> Result<()> {
+    let is_stale = |rule: &FoundRule| {
+        let target = rule.new_destination().or_else(|| rule.destination());
+        target.is_some_and(&is_of_network) && !valid.contains_container(&rule.comment)
+    };
+    let swept = TABLES.map(|table| remove_rules(nft, table, is_stale).err());
+    Error::join(swept.into_iter().flatten()).context("sweep the reference plugin's host ports")
 }
 
 /// Whether it has this many rules of the container for one of its addresses.
@@ -39,7 +56,7 @@ pub fn has_rules(
     Ok(rules.iter().filter(|rule| rule.comment == container).count() >= count)
 }
 
-fn remove_from(nft: &mut Nft, table: Table, container: &str) -> Result<()> {
+fn remove_rules(nft: &mut Nft, table: Table, wanted: impl Fn(&FoundRule) -> bool) -> Result<()> {
     if !found(nft.has_table(table)) {
         return Ok(());
     }
@@ -47,7 +64,7 @@ fn remove_from(nft: &mut Nft, table: Table, container: &str) -> Result<()> {
         let mut operations = Vec::new();
         for chain in CHAINS {
             let rules = found(nft.list_rules(table, chain));
-            let own = rules.iter().filter(|rule| rule.comment == container);
+            let own = rules.iter().filter(|rule| wanted(rule));
             let delete =
                 |rule: &FoundRule| Operation::DeleteRule(table, chain.to_owned(), rule.handle);
             operations.extend(own.map(delete));

@@ -1,5 +1,7 @@
 //! Where packets to a mapped port must get the host's address: a set of containers and a chain.
 
+use std::net::IpAddr;
+
 use cni_common::nft::{
     BaseChain, ChainType, ConnectionStatus, Hook, IpVersion, Operation, Presence, Rule, Set,
     Statement,
@@ -35,6 +37,11 @@ impl Place {
         let subnet = name.strip_prefix(&prefix(network))?.replace('-', ":");
         let place = Self::of(network, parse_cidr(&subnet)?);
         (place.name() == name).then_some(place)
+    }
+
+    /// Whether the address is one of its subnet; none is where everybody is masqueraded.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.sources.prefix() > 0 && self.sources.contains(ip)
     }
 
     fn version(&self) -> IpVersion {

@@ -104,3 +104,34 @@ fn gc_removes_its_rules_on_iptables_of_what_lives_no_more() {
     Call::new("portmap").command("GC").config(config).run().expect_silent_success();
     assert_eq!(world.iptables(), others);
 }
+
+#[test]
+fn gc_removes_its_rules_on_nftables_that_lead_to_the_networks_subnets() {
+    let world = World::new();
+    let (pod, other) = (world.pod("c1", 1), world.pod("c2", 1));
+    load(&world);
+    let gc = |living: &[&str]| {
+        let entry = |name: &&str| json!({"containerID": name, "ifname": "eth0"});
+        let living: Vec<Value> = living.iter().map(entry).collect();
+        let config = json!({
+            "cniVersion": "1.1.0", "name": "net", "type": "portmap",
+            "cni.dev/valid-attachments": living,
+        });
+        Call::new("portmap").command("GC").config(config).run().expect_silent_success();
+    };
+    let theirs = || {
+        world.run("nft list table ip cni_hostport") + &world.run("nft list table ip6 cni_hostport")
+    };
+    let all = theirs();
+    gc(&[]);
+    assert_eq!(theirs(), all, "nothing says of which network they are");
+    other.map(&both(7070, 80));
+    gc(&["c1", "c2", "c9"]);
+    assert_eq!(theirs(), all);
+    gc(&["c1", "c2"]);
+    assert!(theirs().contains("\"c1\"") && !theirs().contains("\"c9\""), "{}", theirs());
+    pod.run("CHECK", &both(8080, 80)).expect_silent_success();
+    gc(&["c2"]);
+    assert!(!theirs().contains("\"c1\""), "{}", theirs());
+    other.run("CHECK", &both(7070, 80)).expect_silent_success();
+}
