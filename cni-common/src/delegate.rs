@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use crate::error::{Code, Context, Error, Result};
 use crate::log;
-use crate::skel::{self, Environment, Plugin, Request};
+use crate::skel::{self, Answer, Environment, Plugin, Request};
 use crate::spec::{CniResult, Object, Version};
 use crate::sys::attacher::Attacher;
 use crate::sys::executable::{BuildId, has_build_id};
 use crate::sys::process::{Limits, Supervised, Trouble, memory_file};
+use crate::types::Given;
 
 /// How much of what a delegate printed is shown when it makes no sense.
 const MAX_SHOWN: usize = 200;
@@ -57,7 +58,7 @@ pub struct Running<'a> {
 enum Work {
     Process(Supervised),
     /// It ran in this process, and is done.
-    Done(Result<String>),
+    Done(Result<Answer>),
 }
 
 impl Delegate {
@@ -160,6 +161,14 @@ impl Delegate {
 }
 
 impl Running<'_> {
+    /// What the pool's record says of the result's addresses, if the plugin ran in this process and keeps one.
+    pub fn given(&self) -> Option<Given> {
+        match &self.work {
+            Work::Done(Ok(answer)) => answer.given,
+            Work::Done(Err(_)) | Work::Process(_) => None,
+        }
+    }
+
     /// Waits for an ADD's result.
     pub fn result(self) -> Result<CniResult> {
         let delegate = self.delegate;
@@ -179,7 +188,7 @@ impl Running<'_> {
         let process = match self.work {
             Work::Process(process) => process,
             Work::Done(answer) => {
-                return answer.map(String::into_bytes).map_err(|error| {
+                return answer.map(|answer| answer.text.into_bytes()).map_err(|error| {
                     // As it would have come from its program.
                     let details = error.details().map(str::to_owned);
                     Error::from_delegate(error.code(), error.message(), details)

@@ -2,11 +2,15 @@
 
 pub mod ifb;
 
-use crate::types::{Attachment, IfName, VlanId, hash};
+use crate::types::{Attachment, IfName, Mac, PoolRecord, VlanId, hash};
 use crate::{Code, Error, Result};
 
 /// Digits of a hash in a name: with `veth` in front, as many as an interface name holds.
 const DIGITS: usize = 11;
+/// What stands before them.
+const PREFIX: &str = "veth";
+/// The first octets of the Ethernet address of a bridge that was made while the record of a pool ran.
+const RECORDED: [u8; 2] = [0xca, 0x5e];
 /// What an alias holds at most: `IFALIASZ` is 256, but a kernel counts the NUL that the message ends
 /// with among the 255 it takes (seen in 6.18), and says ERANGE.
 const MAX_ALIAS: usize = 254;
@@ -32,13 +36,30 @@ pub fn vlan_gateway(bridge: &IfName, vlan: VlanId) -> Result<(String, String)> {
     Ok((name, port))
 }
 
+/// The Ethernet address of a bridge in the namespace of inode `netns`, made while `record` ran: as long as it
+/// has this address, nobody on it can remember an address that the pool gave before the record began.
+pub fn recorded_bridge_mac(record: PoolRecord, bridge: &IfName, netns: u64) -> Mac {
+    let text = format!("{:x} {bridge} {netns}", record.number());
+    let digits = hash::sha256(&text, 8);
+    let number = u32::from_str_radix(&digits, 16).unwrap_or_default();
+    let [a, b] = RECORDED;
+    let [c, d, e, f] = number.to_be_bytes();
+    Mac::new([a, b, c, d, e, f])
+}
+
+/// Whether an Ethernet address is that of a bridge made while the record of some pool ran.
+pub fn is_recorded_bridge(mac: Mac) -> bool {
+    let [a, b, ..] = mac.octets();
+    [a, b] == RECORDED
+}
+
 /// The number of an attachment's lock: the digits of its host interface, 44 bits.
 pub fn lock_offset(attachment: &Attachment) -> i64 {
     i64::from_str_radix(&digits(&attachment.to_string()), 16).unwrap_or_default()
 }
 
 fn hashed(text: &str) -> String {
-    format!("veth{}", digits(text))
+    format!("{PREFIX}{}", digits(text))
 }
 
 fn digits(text: &str) -> String {
@@ -77,8 +98,9 @@ pub fn is_being_attached(name: &str, alias: &str) -> bool {
     is_derived(name) && is_unfinished(alias)
 }
 
-fn is_derived(name: &str) -> bool {
-    name.strip_prefix("veth").is_some_and(|digits| {
+/// Whether a link is called like host interfaces and the ports of VLAN gateway interfaces are.
+pub fn is_derived(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(|digits| {
         digits.len() == DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     })
 }

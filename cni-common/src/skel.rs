@@ -17,7 +17,7 @@ use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, V
 use crate::sys::netns::OwnNetns;
 use crate::sys::removal;
 use crate::sys::{Netlink, Netns};
-use crate::types::Attachment;
+use crate::types::{Attachment, Given};
 use crate::undo::retry_once;
 
 pub(crate) use environment::ATTACHER;
@@ -125,12 +125,19 @@ impl AttachmentRequest<'_> {
 pub struct Added {
     result: CniResult,
     made: Box<dyn Made>,
+    given: Option<Given>,
 }
 
 impl Added {
     /// `result` is printed; if that fails, `made` is rolled back.
     pub fn new(result: CniResult, made: impl Made + 'static) -> Self {
-        Self { result, made: Box::new(made) }
+        Self { result, made: Box::new(made), given: None }
+    }
+
+    /// Of an IPAM plugin: what its pool's record says of the addresses, where it keeps one. Only a plugin that
+    /// called it in its own process is told.
+    pub fn with_given(self, given: Option<Given>) -> Self {
+        Self { given, ..self }
     }
 }
 
@@ -214,27 +221,36 @@ fn call(plugin: &dyn Plugin, command: Command, keys: &Object<'_>, from: &Environ
     call
 }
 
+/// What a plugin answers to another one that called it in its own process.
+pub(crate) struct Answer {
+    /// What its executable would have printed.
+    pub(crate) text: String,
+    /// See [`Added::with_given`].
+    pub(crate) given: Option<Given>,
+}
+
 /// What `plugin` answers to a command in the process of another plugin, which delegates to it: the same as its
 /// executable would print, and an error instead of its error object.
 pub(crate) fn call_in_process(
     plugin: &dyn Plugin,
     command: &str,
     (stdin, environment): (&[u8], &Environment),
-) -> Result<String> {
+) -> Result<Answer> {
     panic::caught(|| {
         let command = Command::find(command)?;
         let mut asked = Version::LATEST;
         let request = request(plugin, command, (stdin, environment), &mut asked)?;
         log::debug(|| format!("{}: {command:?} {}", plugin.name(), request.config.name));
         if command != Command::Add {
-            return dispatch(plugin, command, request).map(|()| String::new());
+            let nothing = |()| Answer { text: String::new(), given: None };
+            return dispatch(plugin, command, request).map(nothing);
         }
         let version = request.config.version;
         let mut added = plugin.add(&attachment_request(plugin, request)?)?;
         match added.result.print(version) {
             Ok(text) => {
                 added.made.settle();
-                Ok(text)
+                Ok(Answer { text, given: added.given })
             }
             Err(error) => Err(error.with_undo_failures(added.made.rollback())),
         }

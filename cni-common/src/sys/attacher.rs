@@ -46,6 +46,11 @@ impl Attacher {
         Some(Self { host_interface: host_interface.to_owned(), netns, lock_file })
     }
 
+    /// The inode of the namespace.
+    pub fn netns(&self) -> u64 {
+        self.netns.1
+    }
+
     /// Whether its attachment is proved to be dead.
     pub fn is_dead(&self) -> bool {
         Self::here(&self.host_interface).as_ref() == Some(self) && is_dead(&self.host_interface)

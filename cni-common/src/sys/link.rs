@@ -1,7 +1,8 @@
 //! Links: what is asked of them and changed on them, whatever their kind.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -20,6 +21,9 @@ use crate::types::{LinkAttributes, Mac};
 
 /// `addr_assign_type` of an address that was chosen (`include/uapi/linux/netdevice.h`).
 const NET_ADDR_SET: &str = "3";
+
+/// Where the kernel shows links as folders.
+const SYS: &str = "/sys/class/net";
 
 /// A kind of virtual link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -295,17 +299,26 @@ impl Link {
     /// lowest of its ports' instead, each time one comes or goes, and is without one when the last
     /// has left. rtnetlink does not tell; `None` where `/sys` does not show this link either.
     pub fn is_mac_set(&self) -> Option<bool> {
-        let read = |name: &str| {
-            let path = Path::new("/sys/class/net").join(&self.name).join(name);
-            fs::read_to_string(path).ok()
-        };
+        self.sys_folder()?;
+        Some(self.read_sys("addr_assign_type")? == NET_ADDR_SET)
+    }
+
+    /// The names of a bridge's ports; `None` where `/sys` does not show this link.
+    pub fn port_names(&self) -> Option<Vec<OsString>> {
+        let ports = fs::read_dir(self.sys_folder()?.join("brif")).ok()?;
+        ports.map(|port| Some(port.ok()?.file_name())).collect()
+    }
+
+    /// Where `/sys` shows this link, if it does: it may have been mounted in another network namespace.
+    fn sys_folder(&self) -> Option<PathBuf> {
         let mac = self.mac.filter(|mac| mac.is_assignable())?;
-        // `/sys` may have been mounted in another network namespace.
-        let is_this = read("ifindex")?.trim_end() == self.index.to_string()
-            && read("address")?.trim_end() == mac.to_string();
-        if !is_this {
-            return None;
-        }
-        Some(read("addr_assign_type")?.trim_end() == NET_ADDR_SET)
+        let is_this = self.read_sys("ifindex")? == self.index.to_string()
+            && self.read_sys("address")? == mac.to_string();
+        is_this.then(|| Path::new(SYS).join(&self.name))
+    }
+
+    fn read_sys(&self, name: &str) -> Option<String> {
+        let text = fs::read_to_string(Path::new(SYS).join(&self.name).join(name)).ok()?;
+        Some(text.trim_end().to_owned())
     }
 }

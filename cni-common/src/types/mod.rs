@@ -9,6 +9,7 @@ mod link_attributes;
 mod mac;
 pub mod net;
 mod network_name;
+mod pool_record;
 pub mod traffic;
 mod vlan_id;
 
@@ -19,6 +20,7 @@ pub use ifname::IfName;
 pub use link_attributes::LinkAttributes;
 pub use mac::Mac;
 pub use network_name::NetworkName;
+pub use pool_record::{Given, PoolRecord};
 pub use vlan_id::VlanId;
 
 /// The pattern of container IDs and network names: `^[a-zA-Z0-9][a-zA-Z0-9_.\-]*$`.

@@ -15,13 +15,14 @@ use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::CniResult;
 use cni_common::sys::Netlink;
 use cni_common::sys::attacher::Attacher;
+use cni_common::types::Given;
 use nix::errno::Errno;
 
 use crate::apply::Machine;
 use crate::config::BridgeConfig;
-use crate::observe::observe;
+use crate::observe::{has_no_other_ports, observe};
 use crate::operation::Operation;
-use crate::plan::{self, Network, NewLinks, Observed, Plan, ResolvConf, Situation};
+use crate::plan::{self, Network, NewLinks, Observed, Plan, Recorded, ResolvConf, Situation};
 use crate::rules::{Expected, Rules};
 use crate::{dns, ipam, lock, resolv_conf};
 
@@ -39,11 +40,12 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let mut ipam = ipam::find(&request.request)?;
     let opened = request.open_netns()?;
     let lock = lock::attachment(&request.attachment)?;
-    if let (Some(ipam), Some(_)) = (&mut ipam, &lock) {
-        ipam.set_attacher(Attacher::here(&names::host_interface(&request.attachment)));
-    }
     let machine = Machine::new(Netlink::open()?, opened, config.bridge.as_str());
     let new_links = new_links(&request.attachment, &config)?;
+    let attacher = lock.as_ref().and_then(|_held| Attacher::here(&new_links.ends.host));
+    if let Some(ipam) = &mut ipam {
+        ipam.set_attacher(attacher.clone());
+    }
     let mut attaching = Attaching {
         rules: Rules::of(&request.attachment),
         resolv_conf: resolv_conf_file(request, &config, machine.netns.path()),
@@ -52,6 +54,8 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         request,
         new_links,
         config,
+        attacher,
+        given: None,
         lease: Lease::None,
         asked_for: Expected::default(),
     };
@@ -92,6 +96,10 @@ struct Attaching<'a> {
     resolv_conf: Option<ResolvConf>,
     observed: Observed,
     rules: Rules,
+    /// Who makes the attachment, where that can be told.
+    attacher: Option<Attacher>,
+    /// What the pool's record says of the addresses, where there is one.
+    given: Option<Given>,
     /// What this run may hold of the IPAM plugin's addresses.
     lease: Lease,
     /// The rules that this run has asked for so far.
@@ -169,7 +177,22 @@ impl Attaching<'_> {
             observed: &self.observed,
             result,
             resolv_conf: self.resolv_conf.as_ref(),
+            recorded: self.recorded(),
         })
+    }
+
+    /// What is known of those who may remember the addresses.
+    fn recorded(&self) -> Recorded {
+        let (Some(given), Some(attacher)) = (self.given, &self.attacher) else {
+            return Recorded::Nothing;
+        };
+        let bridge = &self.config.bridge;
+        let bridge_mac = names::recorded_bridge_mac(given.record, bridge, attacher.netns());
+        let no_others = given.is_first_use
+            && self.observed.bridge.as_ref().is_none_or(|found| {
+                found.is_recorded_as(bridge_mac) && has_no_other_ports(&found.link)
+            });
+        Recorded::By { bridge_mac, no_others }
     }
 
     /// Makes bridge and pair and brings both ends up; returns what was planned.

@@ -1,6 +1,9 @@
 //! What is there that an ADD or a CHECK depends on. Asks, and changes nothing.
 
+use std::ffi::OsString;
+
 use cni_common::error::Result;
+use cni_common::names;
 use cni_common::sys::Netlink;
 use cni_common::types::net::Link;
 use ipnetwork::IpNetwork;
@@ -47,4 +50,10 @@ fn unjoined_port(host: &mut Netlink, gateway: &Link) -> Result<Option<String>> {
     let Some(index) = gateway.peer else { return Ok(None) };
     let port = host.find_link_by_index(index)?;
     Ok(port.filter(|port| port.master.is_none()).map(|port| port.name))
+}
+
+/// Whether every port of the bridge is called as this suite calls its own; not where that can't be seen.
+pub(crate) fn has_no_other_ports(bridge: &Link) -> bool {
+    let is_own = |name: &OsString| name.to_str().is_some_and(names::is_derived);
+    bridge.port_names().is_some_and(|ports| ports.iter().all(is_own))
 }

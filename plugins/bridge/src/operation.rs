@@ -173,17 +173,24 @@ pub enum HostLinkChange {
     NotPromiscuous,
     /// It has this address from now on, whatever ports it gets; most often the one it has.
     KeepMac(Mac),
+    /// It says that it is [`OF_SEVERAL_POOLS`].
+    OfSeveralPools,
 }
 
+/// The alias of a bridge that was made while one pool's record ran, and got a container with an address that
+/// is not in that record.
+pub const OF_SEVERAL_POOLS: &str = "causeway: of several pools";
+
 impl HostLinkChange {
-    /// What makes the link as it was before. `None` for an address: it has it as before.
+    /// What makes the link as it was before. `None` for an address: it has it as before; and for what stays
+    /// true of a bridge.
     pub(crate) fn inverse(self) -> Option<Self> {
         match self {
             Self::Up => Some(Self::Down),
             Self::Down => Some(Self::Up),
             Self::Promiscuous => Some(Self::NotPromiscuous),
             Self::NotPromiscuous => Some(Self::Promiscuous),
-            Self::KeepMac(_) => None,
+            Self::KeepMac(_) | Self::OfSeveralPools => None,
         }
     }
 }

@@ -92,6 +92,24 @@ pub struct FoundVlanGateway {
     pub unjoined_port: Option<String>,
 }
 
+/// What is known of those who may remember an address of the result as another container's
+/// (`docs/decisions/0028`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recorded {
+    /// Not asked, as nothing is to be announced.
+    #[default]
+    Unasked,
+    /// No pool says what was given before.
+    Nothing,
+    /// A pool keeps a record of it.
+    By {
+        /// The Ethernet address of a bridge that was made while the record ran.
+        bridge_mac: Mac,
+        /// Whether all that is on the bridge is of this suite.
+        no_others: bool,
+    },
+}
+
 /// All that a plan depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
@@ -105,6 +123,28 @@ pub struct Situation<'a> {
     pub result: Option<&'a CniResult>,
     /// The resolv.conf to be written, if any.
     pub resolv_conf: Option<&'a ResolvConf>,
+    /// Who may remember the result's addresses.
+    pub recorded: Recorded,
+}
+
+impl Situation<'_> {
+    /// Whether somebody may remember one of the result's addresses as another container's.
+    fn may_be_remembered(&self) -> bool {
+        let Recorded::By { bridge_mac, no_others } = self.recorded else { return true };
+        match &self.observed.bridge {
+            // It is made by this ADD.
+            None => false,
+            Some(found) => !(no_others && found.is_recorded_as(bridge_mac)),
+        }
+    }
+}
+
+impl FoundBridge {
+    /// Whether it was made while the record ran that gave it this Ethernet address, and was of no other
+    /// network since.
+    pub fn is_recorded_as(&self, mac: Mac) -> bool {
+        self.link.mac == Some(mac) && self.link.alias.is_empty()
+    }
 }
 
 /// All that is to be done, in this order.
@@ -139,9 +179,9 @@ pub struct Network {
 
 /// Says what is to be done; fails where something that is there is in the way.
 pub fn plan(situation: &Situation<'_>) -> Result<Plan> {
-    let Situation { config, new_links, observed, result, .. } = *situation;
+    let Situation { config, new_links, result, .. } = *situation;
     Ok(Plan {
-        bridge: links::bridge(config, observed.bridge.as_ref(), new_links.bridge_mac)?,
+        bridge: links::bridge(situation)?,
         pair: links::pair(config, &new_links.ends),
         container_link: match config.container_up {
             true => links::container_link(config, &new_links.ends),
@@ -169,7 +209,7 @@ fn network(situation: &Situation<'_>, result: &CniResult) -> Result<Network> {
     if config.container_up {
         network.container = addresses::container(config, result, &new_links.ends)?;
     }
-    if !result.ips.is_empty() {
+    if !result.ips.is_empty() && situation.may_be_remembered() {
         let Ends { container: name, container_mac: mac, .. } = new_links.ends.clone();
         network.announcement.push(Operation::Announce { name, mac });
     }

@@ -12,7 +12,7 @@ use crate::config::BridgeConfig;
 use crate::filter::{Subject, masquerade, spoofcheck};
 use crate::observe::observe;
 use crate::operation::Operation;
-use crate::plan::{self, Situation};
+use crate::plan::{self, Recorded, Situation};
 
 /// The steps in their order: links and addresses as `ip` would have them, rules as `nft` would. The
 /// Ethernet addresses of new links are random. Without a `result` no step that needs addresses is there.
@@ -24,7 +24,14 @@ pub fn lines(
     let new_links = new_links(attachment, config)?;
     let observed = observe(host, config, &new_links)?;
     let (new_links, observed) = (&new_links, &observed);
-    let situation = Situation { config, new_links, observed, result, resolv_conf: None };
+    let situation = Situation {
+        config,
+        new_links,
+        observed,
+        result,
+        resolv_conf: None,
+        recorded: Recorded::Unasked,
+    };
     let plan = plan::plan(&situation)?;
     let network = plan.network.unwrap_or_default();
     let port = names::host_interface(attachment);

@@ -12,7 +12,7 @@ use crate::apply::port_vlans;
 use crate::config::BridgeConfig;
 use crate::observe::observe;
 use crate::operation::{HostLinkChange, Operation};
-use crate::plan::{self, NewLinks, Observed, Situation};
+use crate::plan::{self, NewLinks, Observed, Recorded, Situation};
 
 /// What an ADD with this result would have to do to what all attachments share, each with what is wrong
 /// without it. Fails where something is in the way that only `forceAddress` would replace.
@@ -33,7 +33,14 @@ pub(crate) fn planned(
     result: &CniResult,
 ) -> Result<Vec<(Operation, String)>> {
     let result = Some(result);
-    let plan = plan::plan(&Situation { config, new_links, observed, result, resolv_conf: None })?;
+    let plan = plan::plan(&Situation {
+        config,
+        new_links,
+        observed,
+        result,
+        resolv_conf: None,
+        recorded: Recorded::Unasked,
+    })?;
     let network = plan.network.unwrap_or_default();
     let shared = [plan.bridge, network.vlan_gateway, network.gateway, network.forwarding];
     let mut missing = Vec::new();
@@ -133,7 +140,14 @@ pub fn rejoin(
     let new_links = new_links(attachment, config)?;
     let observed = observe(host, config, &new_links)?;
     let (config, new_links, observed) = (config, &new_links, &observed);
-    let situation = Situation { config, new_links, observed, result: None, resolv_conf: None };
+    let situation = Situation {
+        config,
+        new_links,
+        observed,
+        result: None,
+        resolv_conf: None,
+        recorded: Recorded::Unasked,
+    };
     let pair = plan::plan(&situation)?.pair;
     host.join_bridge(port, bridge).with_context(doing)?;
     host.configure_port(port, &alias, config.port).with_context(doing)?;

@@ -68,21 +68,16 @@ impl Contender {
 }
 
 impl Seat {
-    /// The seat `number` on `host`, with its bridge made.
+    /// The seat `number` on `host`. A suite makes its bridge itself; the floor's is made here.
     pub(crate) fn new(host: &Host, contender: Contender, number: u8, masquerade: bool) -> Self {
         let bridge = format!("bench{number}");
         let second_octet = 80 + number;
-        for words in [
-            format!("ip link add {bridge} address 02:00:00:00:00:{number:02x} type bridge"),
-            format!("ip address add 10.{second_octet}.0.1/16 dev {bridge}"),
-            format!("ip link set {bridge} up"),
-        ] {
-            host.run(words.split(' ').collect::<Vec<_>>());
-        }
-        let index = host.run(["cat", &format!("/sys/class/net/{bridge}/ifindex")]);
+        let bridge_index = match contender.is_suite() {
+            true => String::new(),
+            false => make_bridge(host, &bridge, number, second_octet),
+        };
         let folder = host.temp_dir().join(&bridge);
-        let (bridge_index, pool) = (index.trim().to_owned(), folder.join("net"));
-        fs::create_dir_all(pool).unwrap();
+        fs::create_dir_all(folder.join("net")).unwrap();
         let seat = Self { contender, folder, second_octet, bridge, bridge_index };
         fs::write(seat.config(), seat.network(masquerade)).unwrap();
         seat
@@ -253,4 +248,16 @@ impl Seat {
         let kib: f64 = text.trim().parse().unwrap_or_else(|_| panic!("not a number: {text:?}"));
         kib / 1024.0
     }
+}
+
+/// Makes a bridge with a gateway's address; its index.
+fn make_bridge(host: &Host, bridge: &str, number: u8, second_octet: u8) -> String {
+    for words in [
+        format!("ip link add {bridge} address 02:00:00:00:00:{number:02x} type bridge"),
+        format!("ip address add 10.{second_octet}.0.1/16 dev {bridge}"),
+        format!("ip link set {bridge} up"),
+    ] {
+        host.run(words.split(' ').collect::<Vec<_>>());
+    }
+    host.run(["cat", &format!("/sys/class/net/{bridge}/ifindex")]).trim().to_owned()
 }

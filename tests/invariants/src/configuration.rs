@@ -192,6 +192,7 @@ fn planned(config: &BridgeConfig, mut result: CniResult) {
         observed: &Observed::default(),
         result: Some(&result),
         resolv_conf: Some(&file),
+        recorded: plan::Recorded::default(),
     });
     match planned {
         Err(error) => is_sound(&error, &REFUSALS),

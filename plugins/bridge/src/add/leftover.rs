@@ -55,13 +55,16 @@ impl Attaching<'_> {
         running: Running<'_>,
         ipam: &Delegate,
     ) -> Result<CniResult> {
+        let mut given = running.given();
         let mut result = running.result();
         for _ in 0..MAX_STALE_LEASES {
             match &result {
                 Err(error) if is_duplicate(error) => {
                     log::debug(|| format!("release what an ADD that was killed holds: {error}"));
                     ipam.run("DEL")?;
-                    result = ipam.start_add()?.result();
+                    let running = ipam.start_add()?;
+                    given = running.given();
+                    result = running.result();
                 }
                 _ => break,
             }
@@ -74,6 +77,7 @@ impl Attaching<'_> {
         if !result.as_ref().is_err_and(is_nothing_allocated) {
             self.lease = Lease::Allocated;
         }
+        self.given = given;
         result
     }
 

@@ -1,22 +1,25 @@
 //! Links: the bridge, the pair, the VLAN gateway interface. None of it needs an address. Pure.
 
-use cni_common::types::net::{DuplicateDetection, PortFlags};
-use cni_common::types::{Mac, VlanId};
+use cni_common::names;
+use cni_common::types::VlanId;
+use cni_common::types::net::{DuplicateDetection, Link, PortFlags};
 use cni_common::{Code, Error, Result};
 
-use super::{Ends, FoundBridge, VlanGateway};
+use super::{Ends, Recorded, Situation, VlanGateway};
 use crate::config::BridgeConfig;
 use crate::operation::{HostLinkChange, Operation, Place, VlanAction};
 
-/// Makes the bridge what it must be. `new_mac` is its address if it has none.
+/// Makes the bridge what it must be.
 ///
 /// The gateway of containers that know its address keeps it. It is set before the new port joins,
 /// which might change it.
-pub(super) fn bridge(
-    config: &BridgeConfig,
-    found: Option<&FoundBridge>,
-    new_mac: Mac,
-) -> Result<Vec<Operation>> {
+pub(super) fn bridge(situation: &Situation<'_>) -> Result<Vec<Operation>> {
+    let Situation { config, new_links, observed, recorded, .. } = *situation;
+    let new_mac = match recorded {
+        Recorded::By { bridge_mac, .. } => bridge_mac,
+        Recorded::Unasked | Recorded::Nothing => new_links.bridge_mac,
+    };
+    let found = observed.bridge.as_ref();
     let name = config.bridge.to_string();
     let mut operations = Vec::new();
     if let Some(found) = found.filter(|found| !found.keeps_mac && config.bridge_is_gateway()) {
@@ -42,8 +45,22 @@ pub(super) fn bridge(
     if config.promiscuous && found.is_none_or(|link| !link.is_promiscuous) {
         operations.push(host_link(&name, HostLinkChange::Promiscuous));
     }
+    if found.is_some_and(|link| is_joined_by_another_pool(link, recorded)) {
+        operations.push(host_link(&name, HostLinkChange::OfSeveralPools));
+    }
     operations.push(sysctl(Place::Host, format!("ipv6/conf/{name}/accept_ra"), "0"));
     Ok(operations)
+}
+
+/// Whether a bridge that one pool's record holds for gets a container whose addresses are not in that record.
+fn is_joined_by_another_pool(bridge: &Link, recorded: Recorded) -> bool {
+    let Some(mac) = bridge.mac.filter(|mac| names::is_recorded_bridge(*mac)) else { return false };
+    bridge.alias.is_empty()
+        && match recorded {
+            Recorded::Unasked => false,
+            Recorded::Nothing => true,
+            Recorded::By { bridge_mac, .. } => mac != bridge_mac,
+        }
 }
 
 /// Makes the pair and its port.

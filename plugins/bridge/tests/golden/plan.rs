@@ -48,6 +48,7 @@ fn planned(case: &Value, text: &mut String) -> Result<()> {
         observed: &observed,
         result: None,
         resolv_conf: Some(&file).filter(|_| config.netns_resolv_conf),
+        recorded: plan::Recorded::default(),
     };
     let Plan { bridge, pair, container_link, network } = plan::plan(&situation)?;
     assert_eq!(network, None);

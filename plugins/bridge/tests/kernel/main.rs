@@ -9,6 +9,7 @@
 
 mod add;
 mod again;
+mod announcement;
 mod built_in;
 mod by_hand;
 mod check;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use cni_common::spec::{CniResult, Dns, Ip};
 use cni_common::sys::attacher::Attacher;
 use cni_common::sys::file;
-use cni_common::types::Attachment;
+use cni_common::types::{Attachment, Given};
 use cni_common::{Code, Context, Error, Result};
 use ipnetwork::IpNetwork;
 
@@ -20,12 +20,13 @@ use crate::usage::Usage;
 /// More than any resolv.conf: the C library heeds three name servers and a few hundred bytes.
 const MAX_RESOLV_CONF: usize = 64 << 10;
 
-/// Allocates the addresses of the attachment, which `attacher` makes, if that is told.
+/// Allocates the addresses of the attachment, which `attacher` makes, if that is told. Tells what the
+/// pool's record says of them, if it keeps one.
 pub(crate) fn add(
     config: &Config,
     attachment: &Attachment,
     attacher: Option<&Attacher>,
-) -> Result<CniResult> {
+) -> Result<(CniResult, Option<Given>)> {
     // What can fail without a trace goes first.
     let dns = read_dns(config)?;
     let mut pool = Pool::create(&config.location)?;
@@ -41,7 +42,8 @@ pub(crate) fn add(
     }
     let ips = allocation.allocated.iter().map(|(_, ip)| ip.clone()).collect();
     pool.save();
-    Ok(CniResult { interfaces: Vec::new(), ips, routes: config.routes.clone(), dns })
+    let result = CniResult { interfaces: Vec::new(), ips, routes: config.routes.clone(), dns };
+    Ok((result, pool.given()))
 }
 
 /// The DNS that `resolvConf` names.

@@ -39,7 +39,7 @@ impl Plugin for HostLocal {
 
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         let config = Config::parse(&request.request.config, &request.request.args()?)?;
-        let result =
+        let (result, given) =
             add::add(&config, &request.attachment, request.request.environment.attacher.as_ref())?;
         let attachment = request.attachment.clone();
         let addresses: Vec<IpAddr> = result.ips.iter().map(|ip| ip.address.ip()).collect();
@@ -47,7 +47,7 @@ impl Plugin for HostLocal {
             let undone = del::rollback(&config.location, &attachment, &addresses);
             undone.err().into_iter().collect()
         };
-        Ok(Added::new(result, rollback))
+        Ok(Added::new(result, rollback).with_given(given))
     }
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {

@@ -8,6 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 
+use cni_common::types::PoolRecord;
 use nix::sys::stat::fstat;
 
 use super::cache::Cache;
@@ -19,7 +20,7 @@ use crate::address::{Span, address_of, number_of};
 /// What the cache knows an index by.
 const KIND: &str = "index";
 /// Leads an index file; another version of its form has another word.
-const MAGIC: [u8; 8] = *b"cwpool01";
+const MAGIC: [u8; 8] = *b"cwpool02";
 /// Addresses a record of the free map tells about: the bits of its value.
 const BLOCK: u128 = 64;
 
@@ -46,16 +47,41 @@ pub(super) struct Index {
     /// How many files there are that nobody holds or that are not understood. They alone may
     /// come to mean something else without the folder changing, when their writer goes on.
     unclear: u64,
+    /// What the record of addresses that were given is known by.
+    record: PoolRecord,
 }
 
 impl Index {
-    /// An index of `leases`, in memory.
-    pub(super) fn of(leases: &[Lease]) -> io::Result<Self> {
-        let mut index = Self { table: Table::new(leases.len() as u64), unclear: 0 };
+    /// An index of `leases`, in memory, with which `record` begins.
+    pub(super) fn of(leases: &[Lease], record: PoolRecord) -> io::Result<Self> {
+        let mut index = Self { table: Table::new(leases.len() as u64), unclear: 0, record };
         for lease in leases {
             index.insert(lease.ip, &lease.holder)?;
         }
         Ok(index)
+    }
+
+    /// What the record of addresses that were given is known by.
+    pub(super) fn record(&self) -> PoolRecord {
+        self.record
+    }
+
+    /// Whether `ip` was held at any time since the record began.
+    pub(super) fn was_given(&mut self, ip: IpAddr) -> io::Result<bool> {
+        let number = number_of(ip);
+        let given = self.block(given_key, number / BLOCK)?;
+        Ok(given >> (number % BLOCK) & 1 == 1)
+    }
+
+    /// Goes on with the record of `before`, which knew the pool until now.
+    pub(super) fn continue_record(&mut self, before: &mut Self) -> io::Result<()> {
+        for slot in before.table.all()? {
+            if slot.key == given_key(slot.number) {
+                self.table.put(slot)?;
+            }
+        }
+        self.record = before.record;
+        Ok(())
     }
 
     /// Notes that `holder` holds `ip`.
@@ -115,23 +141,39 @@ impl Index {
         let number = number_of(ip);
         let block = number / BLOCK;
         let bit = 1_u64 << (number % BLOCK);
-        let before = self.block(block)?;
-        match if held { before | bit } else { before & !bit } {
-            0 => self.table.remove(block_key(block), block),
-            after if after == before => Ok(()),
-            after => self.table.put(Slot { key: block_key(block), number: block, value: after }),
+        if held {
+            let given = self.block(given_key, block)?;
+            self.set_block(given_key, block, (given, given | bit))?;
         }
+        let before = self.block(block_key, block)?;
+        let after = if held { before | bit } else { before & !bit };
+        self.set_block(block_key, block, (before, after))
     }
 
-    fn block(&mut self, block: u128) -> io::Result<u64> {
-        Ok(self.table.get(block_key(block), block)?.map_or(0, |slot| slot.value))
+    fn block(&mut self, kind: fn(u128) -> u64, block: u128) -> io::Result<u64> {
+        Ok(self.table.get(kind(block), block)?.map_or(0, |slot| slot.value))
+    }
+
+    fn set_block(
+        &mut self,
+        kind: fn(u128) -> u64,
+        block: u128,
+        (before, after): (u64, u64),
+    ) -> io::Result<()> {
+        match after {
+            0 => self.table.remove(kind(block), block),
+            _ if after == before => Ok(()),
+            _ => self.table.put(Slot { key: kind(block), number: block, value: after }),
+        }
     }
 
     /// The first address of `span` that there is no file of.
     pub(super) fn first_free(&mut self, span: Span) -> io::Result<Option<IpAddr>> {
         let mut next = span.first;
         while next <= span.last {
-            let held = u128::from((self.block(next / BLOCK)? >> (next % BLOCK)).trailing_ones());
+            let held = u128::from(
+                (self.block(block_key, next / BLOCK)? >> (next % BLOCK)).trailing_ones(),
+            );
             let last = next | (BLOCK - 1);
             if held <= last - next {
                 let free = next + held;
@@ -151,6 +193,12 @@ fn attachment_key(container: &str, ifname: &str) -> u64 {
 
 fn block_key(block: u128) -> u64 {
     key(&[b"block", &block.to_le_bytes()])
+}
+
+/// Of the addresses of a block that were given since the record began. The lowest bits, by which a page is
+/// chosen, are those of the block's own key: one page has both.
+fn given_key(block: u128) -> u64 {
+    block_key(block) ^ (1 << 63)
 }
 
 fn unclear_key(number: u64) -> u64 {
@@ -178,6 +226,7 @@ pub(super) fn read(cache: &Cache, identity: &Identity, mtime: Mtime) -> Option<I
     sound.then(|| Index {
         table: Table::open(file, header.buckets, header.records),
         unclear: header.unclear,
+        record: PoolRecord::new(header.record),
     })
 }
 
@@ -194,6 +243,7 @@ pub(super) fn write(
         buckets: table.buckets(),
         records: table.records(),
         unclear: index.unclear,
+        record: index.record.number(),
     };
     cache.save(KIND, table, |file| {
         file.write_all_at(&header.page(identity), 0)?;
@@ -210,6 +260,7 @@ struct Header {
     buckets: u64,
     records: u64,
     unclear: u64,
+    record: u64,
 }
 
 impl Header {
@@ -225,7 +276,7 @@ impl Header {
         let mut page = Self::lead(identity);
         page.extend(self.stamp.seconds.to_le_bytes());
         page.extend(self.stamp.nanoseconds.to_le_bytes());
-        for number in [self.buckets, self.records, self.unclear] {
+        for number in [self.buckets, self.records, self.unclear, self.record] {
             page.extend(number.to_le_bytes());
         }
         page.resize(PAGE, 0);
@@ -241,7 +292,13 @@ impl Header {
         };
         let (seconds, nanoseconds) = (number()?.cast_signed(), number()?.cast_signed());
         let stamp = Mtime { seconds, nanoseconds };
-        Some(Self { stamp, buckets: number()?, records: number()?, unclear: number()? })
+        Some(Self {
+            stamp,
+            buckets: number()?,
+            records: number()?,
+            unclear: number()?,
+            record: number()?,
+        })
     }
 }
 
@@ -257,6 +314,10 @@ mod tests {
         Lease { ip: ip(text), holder }
     }
 
+    fn index_of(leases: &[Lease]) -> io::Result<Index> {
+        Index::of(leases, PoolRecord::new(7))
+    }
+
     fn span(first: &str, last: &str) -> Span {
         Span::new(ip(first), ip(last))
     }
@@ -265,7 +326,7 @@ mod tests {
     fn the_first_free_address_is_found_across_blocks() {
         let held: Vec<_> =
             (2..=200).map(|n| lease(&format!("10.0.0.{n}"), Holder::Unknown)).collect();
-        let mut index = Index::of(&held).unwrap();
+        let mut index = index_of(&held).unwrap();
         let mut free = |first, last| index.first_free(span(first, last)).unwrap();
         assert_eq!(free("10.0.0.1", "10.0.0.254"), Some(ip("10.0.0.1")));
         assert_eq!(free("10.0.0.2", "10.0.0.254"), Some(ip("10.0.0.201")));
@@ -281,7 +342,7 @@ mod tests {
     fn the_end_of_the_address_space_is_an_end() {
         let last = |n: u128| Lease { ip: address_of(u128::MAX - n), holder: Holder::Unknown };
         let held: Vec<Lease> = (0..100).filter(|n| *n != 3).map(last).collect();
-        let mut index = Index::of(&held).unwrap();
+        let mut index = index_of(&held).unwrap();
         let span = |n: u128| Span { first: u128::MAX - n, last: u128::MAX };
         assert_eq!(index.first_free(span(90)).unwrap(), Some(address_of(u128::MAX - 3)));
         assert_eq!(index.first_free(span(2)).unwrap(), None);
@@ -300,12 +361,30 @@ mod tests {
             lease("10.0.0.3", old),
             lease("10.0.0.4", Holder::Nobody),
         ];
-        let mut index = Index::of(&leases).unwrap();
+        let mut index = index_of(&leases).unwrap();
         assert_eq!(index.held_by("c1", "eth0").unwrap(), [ip("10.0.0.2"), ip("fd00::2")]);
         assert!(index.held_by("c1", "eth1").unwrap().is_empty());
         assert_eq!(index.held_by("c2", "").unwrap(), [ip("10.0.0.3")]);
         assert_eq!(index.unclear().unwrap(), [ip("10.0.0.4")]);
         index.remove(ip("10.0.0.2"), "c1", "eth0").unwrap();
         assert_eq!(index.held_by("c1", "eth0").unwrap(), [ip("fd00::2")]);
+    }
+
+    #[test]
+    fn what_was_given_is_remembered_when_it_is_free_again() {
+        let held = [lease("10.0.0.2", Holder::Unknown)];
+        let mut index = index_of(&held).unwrap();
+        index.set_held(ip("10.0.0.3"), true).unwrap();
+        index.set_held(ip("10.0.0.3"), false).unwrap();
+        let mut next = Index::of(&[], PoolRecord::new(8)).unwrap();
+        next.continue_record(&mut index).unwrap();
+        for (index, record) in [(&mut index, 7), (&mut next, 7)] {
+            assert_eq!(index.record(), PoolRecord::new(record));
+            let mut given = |text| index.was_given(ip(text)).unwrap();
+            assert!(given("10.0.0.2") && given("10.0.0.3"));
+            assert!(!given("10.0.0.4") && !given("10.0.0.66") && !given("fd00::2"));
+        }
+        let free = next.first_free(span("10.0.0.2", "10.0.0.9")).unwrap();
+        assert_eq!(free, Some(ip("10.0.0.2")));
     }
 }

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use cni_common::sys::attacher::Attacher;
-use cni_common::types::{ContainerId, IfName};
+use cni_common::types::{ContainerId, Given, IfName, PoolRecord};
 use cni_common::{Error, Result, log};
 
 pub use lease::{Holder, Lease};
@@ -78,6 +78,8 @@ pub struct Pool {
     stamp: Option<Mtime>,
     /// Whether the kept index is not the present one.
     changed: bool,
+    /// Whether this call reserved an address that may have been given before.
+    gave_again: bool,
     history: Option<History>,
     /// Who makes the attachments that addresses are reserved for, where that is told.
     attacher: Option<String>,
@@ -111,7 +113,7 @@ impl Pool {
             (Some(cache), true) => Some(History::open(cache, &identity)),
             _ => None,
         };
-        let (seen, fresh, changed) = (None, false, false);
+        let (seen, fresh, changed, gave_again) = (None, false, false, false);
         Ok(Self {
             folder,
             identity,
@@ -121,6 +123,7 @@ impl Pool {
             fresh,
             stamp,
             changed,
+            gave_again,
             history,
             attacher: None,
         })
@@ -142,6 +145,8 @@ impl Pool {
     /// Reads every address file, and makes the index anew from them.
     fn read_all(&mut self) -> Result<Rc<Vec<Lease>>> {
         log::debug(|| format!("reading all of {}", self.path().display()));
+        let undisturbed = self.stamp.is_some() && self.folder.mtime().ok() == self.stamp;
+        let before = self.index.take().filter(|_| undisturbed);
         // The stamp comes first: what somebody else changes from here on takes it away.
         self.stamp = self.put_stamp();
         let leases = parallel::map(&self.folder.list()?, |ip| {
@@ -149,14 +154,21 @@ impl Pool {
         });
         let leases: Vec<Option<Lease>> = leases.into_iter().collect::<Result<_>>()?;
         self.fresh = true;
-        self.learn(leases.into_iter().flatten().collect())
+        self.learn(leases.into_iter().flatten().collect(), before)
     }
 
-    /// Makes the index of `leases`, which are all there are.
-    fn learn(&mut self, leases: Vec<Lease>) -> Result<Rc<Vec<Lease>>> {
-        let index = Index::of(&leases).map_err(|error| Error::io("index", self.path(), &error))?;
+    /// Makes the index of `leases`, which are all there are; it goes on with the record of `before`, if that
+    /// was true until now.
+    fn learn(&mut self, leases: Vec<Lease>, before: Option<Index>) -> Result<Rc<Vec<Lease>>> {
+        // As random as the stamp. Without one nothing is kept, and no record begins.
+        let record = self.stamp.map_or(PoolRecord::new(0), Mtime::record);
+        let index =
+            Index::of(&leases, record).map_err(|error| Error::io("index", self.path(), &error))?;
         let leases = Rc::new(leases);
         (self.index, self.seen, self.changed) = (Some(index), Some(Rc::clone(&leases)), true);
+        if let Some(mut before) = before {
+            self.note(|index| index.continue_record(&mut before));
+        }
         Ok(leases)
     }
 
@@ -177,11 +189,13 @@ impl Pool {
         let made = self.change(|folder| folder.publish(&draft, ip))?;
         let holder = Holder::Attachment(container.clone(), ifname.clone());
         if made {
+            self.gave_again |= self.query(|index| index.was_given(ip)).unwrap_or(true);
             self.note(|index| index.insert(ip, &holder));
         } else if self.fresh {
             self.note(|index| index.set_held(ip, true));
         } else {
             // The index took it for free: it misses a file, and perhaps more than this one.
+            self.stamp = None;
             self.read_all()?;
         }
         Ok(made)
@@ -227,7 +241,8 @@ impl Pool {
             self.read_all()?;
         } else {
             let left = leases.iter().filter(|lease| !gone.contains(&lease.ip)).cloned();
-            self.learn(left.collect())?;
+            let before = self.index.take().filter(|_| self.stamp.is_some());
+            self.learn(left.collect(), before)?;
         }
         Ok(failures)
     }
@@ -261,6 +276,13 @@ impl Pool {
             return self.folder.set_last_reserved(index, ip);
         }
         self.change(|folder| folder.set_last_reserved(index, ip))
+    }
+
+    /// What the pool's record says of the addresses that this call reserved, if the record goes on.
+    pub(crate) fn given(&self) -> Option<Given> {
+        self.stamp.filter(|_| !self.changed)?;
+        let record = self.index.as_ref()?.record();
+        Some(Given { record, is_first_use: !self.gave_again })
     }
 
     /// The history of free addresses, if the configuration wants any of it.

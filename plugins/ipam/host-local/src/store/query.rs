@@ -62,7 +62,7 @@ impl Pool {
     }
 
     /// The index's answer; `None` if there is no index, or it can't be read.
-    fn query<T>(&mut self, ask: impl FnOnce(&mut Index) -> io::Result<T>) -> Option<T> {
+    pub(super) fn query<T>(&mut self, ask: impl FnOnce(&mut Index) -> io::Result<T>) -> Option<T> {
         self.index.as_mut().and_then(|index| ask(index).ok())
     }
 

@@ -8,6 +8,7 @@
 
 use std::os::fd::AsFd;
 
+use cni_common::types::PoolRecord;
 use nix::errno::Errno;
 use nix::sys::stat::{fstat, futimens};
 use nix::sys::time::TimeSpec;
@@ -39,6 +40,13 @@ impl Mtime {
         let seconds = -1 - i64::try_from(bits & 0x7fff_fffe).unwrap_or_default();
         let nanoseconds = i64::try_from(bits >> 32).unwrap_or_default() % 1_000_000_000;
         Self { seconds, nanoseconds }
+    }
+
+    /// What a record that begins with this stamp is known by.
+    pub(super) fn record(self) -> PoolRecord {
+        let (seconds, nanoseconds) =
+            (self.seconds.cast_unsigned(), self.nanoseconds.cast_unsigned());
+        PoolRecord::new((seconds << 32) ^ nanoseconds)
     }
 
     /// Whether no clock ever shows it.
