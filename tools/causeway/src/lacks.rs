@@ -1,6 +1,7 @@
 //! What attachments that are alive lack of what their network list says: what `check` reports and `repair`
 //! puts back, both by the plugins' own code.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -8,9 +9,11 @@ use causeway_bridge::filter::{Subject, masquerade, spoofcheck};
 use causeway_bridge::operation::Operation;
 use causeway_bridge::{lock, shared};
 use causeway_host_local::store::Pool;
+use cni_common::packet_filter::owner;
 use cni_common::skel::Plugin as _;
 use cni_common::spec::{CniResult, Ip};
 use cni_common::sys::Netlink;
+use cni_common::sys::nft::Nft;
 use cni_common::types::Attachment;
 use cni_common::{Code, Context, Error, Result, names};
 use ipnetwork::IpNetwork;
@@ -74,11 +77,17 @@ pub(crate) fn find(
     networks: &Networks,
     attachments: &Attachments,
 ) -> Result<(Vec<Lack>, Vec<Error>)> {
-    let mut host = Netlink::open()?;
+    let (mut host, mut nft) = (Netlink::open()?, Nft::open()?);
     let (mut lacks, mut errors) = (Vec::new(), Vec::new());
     for network in networks.all.values() {
-        let mut finding = Finding { network, attachments, lacks: &mut lacks };
-        let found = finding.shared(&mut host).and_then(|()| finding.each());
+        let masqueraded = masquerade::list_addresses(&mut nft, &network.name);
+        let found = masqueraded.and_then(|masqueraded| {
+            let masqueraded = masqueraded.into_iter().collect();
+            let sound = HashSet::new();
+            let mut finding =
+                Finding { network, attachments, lacks: &mut lacks, masqueraded, sound };
+            finding.shared(&mut host).and_then(|()| finding.each())
+        });
         errors.extend(found.with_context(|| format!("network {}", network.name)).err());
     }
     Ok((lacks, errors))
@@ -88,6 +97,10 @@ struct Finding<'a> {
     network: &'a Network,
     attachments: &'a Attachments,
     lacks: &'a mut Vec<Lack>,
+    /// Every address that is masqueraded, by the comment that says whose it is.
+    masqueraded: HashSet<(String, IpAddr)>,
+    /// Of which rules, for which subnets, everything that attachments share is there.
+    sound: HashSet<(Rules, Vec<IpNetwork>)>,
 }
 
 impl Finding<'_> {
@@ -133,11 +146,43 @@ impl Finding<'_> {
     fn rules(&mut self, key: &Key, attached: &Attached) -> Result<()> {
         let Some(attachment) = key.attachment() else { return Ok(()) };
         for rules in wanted_rules(self.network, attached) {
-            if let Err(fault) = check_rules(self.network, (&attachment, attached), rules)? {
-                self.note(Some(key), What::Rules(rules), fault.to_string());
+            let shared = (rules, subnets(self.network, attached));
+            if self.sound.contains(&shared) && self.has_its_own(&attachment, attached, rules) {
+                continue;
+            }
+            match check_rules(self.network, (&attachment, attached), rules)? {
+                Ok(()) => drop(self.sound.insert(shared)),
+                Err(fault) => self.note(Some(key), What::Rules(rules), fault.to_string()),
             }
         }
         Ok(())
+    }
+
+    /// Whether its own part of the rules is there, by what was read of all at once; `false` where that
+    /// does not tell.
+    fn has_its_own(&self, attachment: &Attachment, attached: &Attached, rules: Rules) -> bool {
+        if !attached.rules.contains(&rules) {
+            return false;
+        }
+        match rules {
+            Rules::Masquerading => {
+                let comment = owner::comment(attachment);
+                let is_there = |ip| self.masqueraded.contains(&(comment.clone(), ip));
+                own_addresses(self.network, attached).iter().all(|one| is_there(one.ip()))
+            }
+            Rules::Ports => {
+                let cached = attached.cached.as_ref();
+                let wanted = cached.and_then(|cached| {
+                    cached.attachment.capability_args.get("portMappings")?.as_array()
+                });
+                // A mapping is an element for each IP version, unless it says which.
+                let addresses = own_addresses(self.network, attached);
+                let has = |is: fn(&IpNetwork) -> bool| usize::from(addresses.iter().any(is));
+                let versions = has(IpNetwork::is_ipv4) + has(IpNetwork::is_ipv6);
+                wanted.is_some_and(|wanted| wanted.len() * versions <= attached.ports.len())
+            }
+            Rules::MacCheck | Rules::Firewall => false,
+        }
     }
 
     /// An address that the container has out of the ranges, and that nobody holds.
@@ -238,6 +283,15 @@ fn own_addresses(network: &Network, attached: &Attached) -> Vec<IpNetwork> {
     let all = attached.addresses();
     let is_kept = network.pool.is_some() && !attached.leases.is_empty();
     all.into_iter().filter(|address| !is_kept || held(address.ip())).collect()
+}
+
+/// The subnets of its addresses: what rules are shared by.
+fn subnets(network: &Network, attached: &Attached) -> Vec<IpNetwork> {
+    let addresses = own_addresses(network, attached).into_iter();
+    let subnet = |one: IpNetwork| IpNetwork::new(one.network(), one.prefix()).unwrap_or(one);
+    let mut subnets: Vec<IpNetwork> = addresses.map(subnet).collect();
+    subnets.sort_unstable();
+    subnets
 }
 
 /// Puts back what is missing, under the lock that an ADD or DEL of the attachment would take.

@@ -8,6 +8,8 @@ mod nftables;
 mod plan;
 mod text;
 
+use std::net::IpAddr;
+
 use cni_common::packet_filter::owner::Living;
 use cni_common::packet_filter::{Report, first_supported, reference};
 use cni_common::spec::ValidAttachments;
@@ -159,6 +161,12 @@ pub fn lines(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) -
 /// The comments of all attachments that this suite masquerades on nf_tables.
 pub fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
     nftables::list_owners(nft)
+}
+
+/// The addresses of a network that this suite masquerades on nf_tables, each with the comment of its
+/// attachment.
+pub fn list_addresses(nft: &mut Nft, network: &NetworkName) -> Result<Vec<(String, IpAddr)>> {
+    nftables::list_addresses(nft, network)
 }
 
 /// Removes the masquerading of the network's attachments that live no more. Without a list the

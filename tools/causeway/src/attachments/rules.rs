@@ -15,7 +15,7 @@ use super::Attachments;
 use super::value::{Key, Published};
 
 /// A kind of rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Rules {
     /// Those of `ipMasq`.
     Masquerading,

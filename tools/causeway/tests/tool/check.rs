@@ -98,6 +98,23 @@ fn flushed_rules_are_put_back() {
 }
 
 #[test]
+fn one_element_that_is_missing_among_many_is_found() {
+    let scene = Scene::new();
+    let set = "nft delete element inet causeway masq/pods/10.85.0.0/16 { 10.85.0.3 }";
+    scene.run(set);
+    let found = scene.finds(&["attachment-without-rules"]);
+    assert_eq!(found[0]["subject"], "pods/other/eth0", "{found:#?}");
+    assert_eq!(found.len(), 1);
+    scene.repaired(&found);
+    scene.is_sound();
+    scene.run("nft flush chain inet causeway masq/pods/10.85.0.0/16");
+    let found = scene.finds(&["attachment-without-rules"]);
+    assert_eq!(found.len(), 2, "the rule that both share: {found:#?}");
+    scene.repaired(&found);
+    scene.is_sound();
+}
+
+#[test]
 fn a_bridge_that_lost_its_address_or_went_down_and_forwarding_are_put_back() {
     let scene = Scene::new();
     scene.run("ip address flush dev cni0");

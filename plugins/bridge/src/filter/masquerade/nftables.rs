@@ -1,6 +1,7 @@
 //! Masquerading on nf_tables: making, removing, checking and sweeping what `plan` describes.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use cni_common::nft::{Element, Set, Value};
 use cni_common::packet_filter::table::INET as TABLE;
@@ -107,6 +108,22 @@ pub(super) fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
         owners.extend(found.into_iter().map(|element| element.comment));
     }
     Ok(owners)
+}
+
+/// All addresses of the network's places, with the comments that say whose they are.
+pub(super) fn list_addresses(
+    nft: &mut Nft,
+    network: &NetworkName,
+) -> Result<Vec<(String, IpAddr)>> {
+    let mut addresses = Vec::new();
+    for place in places(nft, network)? {
+        for element in nft.search_elements((TABLE, &place.set()), usize::MAX, |_all| true)? {
+            if let [Value::Ip(ip)] = element.key[..] {
+                addresses.push((element.comment, ip));
+            }
+        }
+    }
+    Ok(addresses)
 }
 
 /// Whether the attachment is in one of the maps.
