@@ -9,7 +9,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # The executables of the suite.
 # shellcheck disable=SC2034 # the scripts'
-plugins=(bridge firewall host-local loopback portmap static tuning)
+plugins=(bandwidth bridge firewall host-local loopback portmap static tuning)
 
 say() { printf '%s\n' "$@"; }
 fail() {

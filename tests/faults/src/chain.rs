@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testsupport::{Call, Container, Host};
 
 /// In their order.
-pub(crate) const PLUGINS: [&str; 4] = ["bridge", "portmap", "firewall", "tuning"];
+pub(crate) const PLUGINS: [&str; 5] = ["bridge", "portmap", "firewall", "bandwidth", "tuning"];
 
 /// What ADD of `tuning` sets and DEL does not set back, with the kernel's values.
 const SYSCTLS: [(&str, &str); 2] =
@@ -32,6 +32,10 @@ pub(crate) fn config(plugin: &str, container: &str, previous: Option<&Value>) ->
             { "hostPort": port, "containerPort": 53, "protocol": "udp", "hostIP": "127.0.0.1" },
         ] } }),
         "firewall" => json!({ "backend": "nftables", "ingressPolicy": "isolated" }),
+        "bandwidth" => json!({ "runtimeConfig": { "bandwidth": {
+            "ingressRate": 80_000_000, "ingressBurst": 4_294_967_295_u64,
+            "egressRate": 80_000_000, "egressBurst": 4_294_967_295_u64,
+        } } }),
         "tuning" => json!({
             "dataDir": "/run/kept", "mac": "02:00:00:00:00:0a", "mtu": 1400, "promisc": true,
             "allmulti": true, "txQLen": 77,

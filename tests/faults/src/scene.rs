@@ -37,12 +37,14 @@ pub(crate) enum Kind {
     Firewall,
     /// The same where nothing is let through yet, and iptables has no chain.
     FreshFirewall,
+    /// `bandwidth` in its place of the chain.
+    Bandwidth,
     /// `tuning` at the end of the chain.
     Tuning,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Bridge,
         Self::FreshBridge,
         Self::HostLocal,
@@ -50,16 +52,18 @@ impl Kind {
         Self::FreshPortmap,
         Self::Firewall,
         Self::FreshFirewall,
+        Self::Bandwidth,
         Self::Tuning,
     ];
 
     /// Those of the bounded form: the first container of a host has every call that others have.
-    pub(crate) const BOUNDED: [Self; 6] = [
+    pub(crate) const BOUNDED: [Self; 7] = [
         Self::Bridge,
         Self::FreshBridge,
         Self::HostLocal,
         Self::FreshPortmap,
         Self::FreshFirewall,
+        Self::Bandwidth,
         Self::Tuning,
     ];
 
@@ -70,6 +74,7 @@ impl Kind {
             Self::HostLocal => "host-local",
             Self::Portmap | Self::FreshPortmap => "portmap",
             Self::Firewall | Self::FreshFirewall => "firewall",
+            Self::Bandwidth => "bandwidth",
             Self::Tuning => "tuning",
         }
     }
@@ -94,6 +99,7 @@ impl fmt::Display for Kind {
             Self::FreshPortmap => "fresh-portmap",
             Self::Firewall => "firewall",
             Self::FreshFirewall => "fresh-firewall",
+            Self::Bandwidth => "bandwidth",
             Self::Tuning => "tuning",
         })
     }
@@ -179,7 +185,7 @@ impl Scene {
             Kind::FreshFirewall => chain::remove_iptables(&self.host),
             Kind::Portmap | Kind::FreshPortmap => chain::reset_route_localnet(),
             Kind::Tuning => inside(&self.blue, chain::reset_sysctls),
-            Kind::Bridge | Kind::HostLocal | Kind::Firewall => {}
+            Kind::Bridge | Kind::HostLocal | Kind::Firewall | Kind::Bandwidth => {}
         }
         if !self.kind.is_chained() {
             let set = || fs::write(DISABLE_IPV6, "1").expect("set a container's disable_ipv6");

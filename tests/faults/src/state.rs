@@ -62,6 +62,7 @@ impl State {
         for container in containers {
             add(container.name(), &inside(container, || settings(CONTAINER_SETTINGS)));
         }
+        add("host", &host.run(["tc", "qdisc", "show"]));
         add("packet filter", &rules(&host.run(["nft", "list", "ruleset"])));
         for folder in [POOLS, "/etc/netns", "/run"] {
             let mut text = String::new();

@@ -24,7 +24,7 @@ pub use configuration::{config_bridge, config_host_local, request, result};
 pub use kernel::{netlink_answer, nft_answer};
 pub use leases::{lease, pool};
 pub use packet_filter::{config_firewall, config_portmap, iptables_save};
-pub use plugins::{allow_list, backup, config_static, config_tuning};
+pub use plugins::{allow_list, backup, config_bandwidth, config_static, config_tuning};
 pub use words::{cni_args, resolv_conf};
 
 use cni_common::{Code, Error};
@@ -33,10 +33,11 @@ use cni_common::{Code, Error};
 pub type Invariant = fn(&[u8]);
 
 /// All of them, by the names that the fuzz targets and the folders of inputs have.
-pub const ALL: [(&str, Invariant); 17] = [
+pub const ALL: [(&str, Invariant); 18] = [
     ("allow-list", allow_list),
     ("backup", backup),
     ("cni-args", cni_args),
+    ("config-bandwidth", config_bandwidth),
     ("config-bridge", config_bridge),
     ("config-firewall", config_firewall),
     ("config-host-local", config_host_local),

@@ -1,6 +1,8 @@
-//! What the smaller plugins read: the configurations of `static` and `tuning`, the allow list of
+//! What the smaller plugins read: the configurations of `bandwidth`, `static` and `tuning`, the allow list of
 //! sysctls, and the values that are kept for DEL.
 
+use causeway_bandwidth::bucket::Shape;
+use causeway_bandwidth::config::{Config as BandwidthConfig, Subnets};
 use causeway_static::config::Config as StaticConfig;
 use causeway_tuning::allow_list::AllowList;
 use causeway_tuning::backup;
@@ -11,6 +13,31 @@ use cni_common::types::Mac;
 
 use super::configuration::{REFUSALS, network};
 use super::{halves, is_sound};
+
+/// The configuration of `bandwidth`.
+pub fn config_bandwidth(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(network) = network(text) else { return };
+    let config = match BandwidthConfig::parse(&network) {
+        Ok(config) => config,
+        Err(error) => return is_sound(&error, &REFUSALS),
+    };
+    assert!((1..=60_000).contains(&config.latency));
+    for limit in config.ingress.iter().chain(&config.egress) {
+        assert!(limit.rate > 0);
+        // No rate and no burst overflows what the kernel is told.
+        for mtu in [68, 1500, 65_535] {
+            Shape::of(limit, config.latency, mtu);
+        }
+    }
+    let (Subnets::Except(subnets) | Subnets::Only(subnets)) = &config.subnets else { return };
+    assert!(!subnets.is_empty());
+    for (place, one) in subnets.iter().enumerate() {
+        assert_eq!(one.ip(), one.network(), "host bits");
+        let apart = |other: &ipnetwork::IpNetwork| !one.contains(other.ip());
+        assert!(place > 100 || subnets[place + 1..].iter().all(apart), "{subnets:?}");
+    }
+}
 
 /// The configuration of `static`: JSON, and after a NUL the `CNI_ARGS`.
 pub fn config_static(data: &[u8]) {

@@ -4,8 +4,8 @@ use std::env;
 use std::path::PathBuf;
 
 /// The suite's plugins: what `scripts/install` and the packages install.
-pub const PLUGINS: [&str; 7] =
-    ["bridge", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
+pub const PLUGINS: [&str; 8] =
+    ["bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
 
 /// Where the distribution's package puts the reference plugins.
 pub const REFERENCE_DIR: &str = "/usr/lib/cni";

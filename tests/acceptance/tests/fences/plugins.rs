@@ -1,12 +1,30 @@
-//! The suite's plugins: every list of them is the same.
+//! The suite's plugins: every list of them is the same, and has an executable for each name.
+
+use std::fs;
 
 use testsupport::{PLUGINS, golden};
+
+use crate::source::crate_folders;
 
 /// The words between `opening` and `closing` in a file.
 fn words(file: &str, opening: &str, closing: &str) -> Vec<String> {
     let text = golden::read(file);
     let after = text.split_once(opening).unwrap_or_else(|| panic!("{file} has no {opening}")).1;
     after.split_once(closing).unwrap().0.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_executable_of_the_workspace_is_a_plugin_of_the_suite() {
+    let mut found = Vec::new();
+    for folder in
+        crate_folders().iter().filter(|folder| folder.starts_with(golden::path("plugins")))
+    {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let programs = manifest.split("[[bin]]\nname = \"").skip(1);
+        found.extend(programs.map(|rest| rest.split('"').next().unwrap().to_owned()));
+    }
+    found.sort();
+    assert_eq!(found, PLUGINS);
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn nesting_of_a_hundred_thousand_levels() {
         for plugin in READERS {
             let keys: &[&str] = match plugin {
                 "firewall" => &["prevResult"],
-                "portmap" => &["runtimeConfig"],
+                "bandwidth" | "portmap" => &["runtimeConfig"],
                 "tuning" => &["runtimeConfig", "args"],
                 _ => &["ipam", "runtimeConfig", "args"],
             };

@@ -114,7 +114,7 @@ fn previous_results() {
 #[test]
 fn living_attachments() {
     let stage = Stage::new();
-    for plugin in ["bridge", "host-local", "portmap", "firewall", "tuning"] {
+    for plugin in ["bridge", "host-local", "portmap", "firewall", "bandwidth", "tuning"] {
         let mut list = vec![json!({"containerID": "c", "ifname": "eth0"}); 200_000];
         list.push(json!(7));
         let mut config = stage.config(plugin);
@@ -153,5 +153,17 @@ fn addresses_of_a_result() {
         let config = stage.with(plugin, "prevResult.ips", many);
         stage.refuses(&stage.call(plugin, "CHECK").config(config), 102, &["missing"]);
     }
+    stage.unchanged();
+}
+
+#[test]
+fn subnets_that_are_not_shaped() {
+    let stage = Stage::new();
+    let subnet = |n: usize| format!("10.{}.{}.{}/30", n / 16_384, n / 64 % 256, n % 64 * 4);
+    let mut many: Vec<String> = (0..50_000).rev().map(subnet).collect();
+    many.push("10.0.0.0/33".to_owned());
+    let config = stage.with("bandwidth", "unshapedSubnets", many);
+    let call = stage.call("bandwidth", "ADD").config(config);
+    stage.refuses(&call, 7, &["unshapedSubnets[50000]", "bad subnet", "10.0.0.0/33"]);
     stage.unchanged();
 }

@@ -369,6 +369,11 @@ fn inputs_of_tuning() {
 }
 
 #[test]
+fn inputs_of_bandwidth() {
+    run("bandwidth", &[]);
+}
+
+#[test]
 fn inputs_of_portmap() {
     run("portmap", &[]);
 }

@@ -55,8 +55,10 @@ fn malformed_in_every_version() {
         for (previous, code, says) in cases {
             // Those that are chained: what came before is printed with their own.
             for plugin in CHAINED.into_iter().chain(["loopback"]) {
-                // It begins with 0.4.0.
-                if plugin == "firewall" && version < "0.4.0" {
+                // They begin with these.
+                let begins = matches!(plugin, "firewall").then_some("0.4.0");
+                let begins = begins.or(matches!(plugin, "bandwidth").then_some("0.3.0"));
+                if begins.is_some_and(|first| version < first) {
                     continue;
                 }
                 let call =

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use testsupport::{Answer, Call, Container, Host, Usage};
 
 /// Those that read more than the common keys.
-pub(crate) const READERS: [&str; 6] =
-    ["bridge", "firewall", "host-local", "portmap", "static", "tuning"];
+pub(crate) const READERS: [&str; 7] =
+    ["bandwidth", "bridge", "firewall", "host-local", "portmap", "static", "tuning"];
 /// Those that read `CNI_ARGS`.
 pub(crate) const ARGUED: [&str; 4] = ["bridge", "host-local", "static", "tuning"];
 /// Those that are behind another one in a list and read its result, whatever the command.
-pub(crate) const CHAINED: [&str; 3] = ["firewall", "portmap", "tuning"];
+pub(crate) const CHAINED: [&str; 4] = ["bandwidth", "firewall", "portmap", "tuning"];
 /// Those whose ADD takes an address out of a pool.
 pub(crate) const POOLED: [&str; 2] = ["bridge", "host-local"];
 
@@ -83,6 +83,16 @@ impl Stage {
                 "runtimeConfig": {"portMappings": [
                     {"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": "192.0.2.1"},
                 ]},
+                "prevResult": self.result(),
+                "cni.dev/valid-attachments": [],
+            }),
+            // Without a rate it needs no veth pair.
+            "bandwidth" => json!({
+                "cniVersion": "1.1.0", "name": "net", "type": "bandwidth", "latency": 25,
+                "runtimeConfig": {"bandwidth": {
+                    "ingressRate": 0, "ingressBurst": 0, "egressRate": 0, "egressBurst": 0,
+                }},
+                "unshapedSubnets": ["10.0.0.0/8"],
                 "prevResult": self.result(),
                 "cni.dev/valid-attachments": [],
             }),

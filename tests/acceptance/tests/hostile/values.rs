@@ -107,6 +107,15 @@ const PORTMAP: [(&str, &str); 12] = [
     ("prevResult", "object"),
 ];
 
+/// Those of `bandwidth`.
+const BANDWIDTH: [(&str, &str); 5] = [
+    ("runtimeConfig", "object"),
+    ("runtimeConfig.bandwidth", "object"),
+    ("unshapedSubnets", "list"),
+    ("unshapedSubnets.0", "string"),
+    ("prevResult", "object"),
+];
+
 /// Those of `firewall`.
 const FIREWALL: [(&str, &str); 4] = [
     ("backend", "string"),
@@ -140,6 +149,8 @@ fn numbers_that_are_none_or_too_many() {
         refuses("portmap", "runtimeConfig.portMappings.0.hostPort", text, 6, text);
         refuses("portmap", "runtimeConfig.portMappings.0.containerPort", text, 6, text);
         refuses("firewall", "forwardMarkBit", text, 6, text);
+        refuses("bandwidth", "latency", text, 6, text);
+        refuses("bandwidth", "runtimeConfig.bandwidth.egressBurst", text, 6, text);
     }
     for text in ["-1", "65536", "9007199254740991", "-9223372036854775808", "1e15"] {
         refuses("bridge", "mtu", text, 7, "must be 0 to 65535");
@@ -161,6 +172,9 @@ fn numbers_that_are_none_or_too_many() {
     for text in ["-1", "32", "4294967296"] {
         refuses("portmap", "markMasqBit", text, 7, "must be between 0 and 31");
         refuses("firewall", "forwardMarkBit", text, 7, "must be between 0 and 31");
+    }
+    for text in ["0", "60001", "4294967321"] {
+        refuses("bandwidth", "latency", text, 7, "must be 1 to 60000");
     }
     // Not even JSON.
     for text in ["01", "+1", ".5", "1.", "1e", "0x10", "NaN", "Infinity", "-"] {
@@ -189,6 +203,7 @@ fn another_json_type_in_every_key() {
     let cases = cases.chain(STATIC.map(|case| ("static", case)));
     let cases = cases.chain(TUNING.map(|case| ("tuning", case)));
     let cases = cases.chain(PORTMAP.map(|case| ("portmap", case)));
+    let cases = cases.chain(BANDWIDTH.map(|case| ("bandwidth", case)));
     for (plugin, (path, kind)) in cases.chain(FIREWALL.map(|case| ("firewall", case))) {
         for value in wrong(kind) {
             let call = stage.call(plugin, "ADD").config(stage.with(plugin, path, value.clone()));
@@ -233,6 +248,7 @@ fn a_text_of_most_of_a_megabyte_in_every_key() {
         refuses("portmap", &format!("runtimeConfig.portMappings.0.{path}"), 7);
     }
     refuses("portmap", "backend", 7);
+    refuses("bandwidth", "unshapedSubnets.0", 7);
     refuses("firewall", "iptablesAdminChainName", 7);
     let call = stage.call("firewall", "ADD").config(stage.with(
         "firewall",

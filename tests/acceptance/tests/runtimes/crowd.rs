@@ -25,6 +25,7 @@ fn chain() -> NetworkList {
         bridge,
         {"type": "portmap", "capabilities": {"portMappings": true}},
         {"type": "firewall", "ingressPolicy": "same-bridge"},
+        {"type": "bandwidth", "capabilities": {"bandwidth": true}},
         {"type": "tuning", "mtu": 1400, "sysctl": {"net.core.somaxconn": "500"}},
     ]});
     NetworkList::new(list).unwrap()
@@ -32,13 +33,15 @@ fn chain() -> NetworkList {
 
 fn with_ports(attachment: Attachment, number: usize) -> Attachment {
     let (tcp, udp) = (8000 + number, 5000 + number);
-    attachment.capabilities([(
-        "portMappings",
-        json!([
-            {"hostPort": tcp, "containerPort": 80, "protocol": "tcp"},
-            {"hostPort": udp, "containerPort": 53, "protocol": "udp"},
-        ]),
-    )])
+    let ports = json!([
+        {"hostPort": tcp, "containerPort": 80, "protocol": "tcp"},
+        {"hostPort": udp, "containerPort": 53, "protocol": "udp"},
+    ]);
+    let rates = json!({
+        "ingressRate": 80_000_000, "ingressBurst": 4_294_967_295_u64,
+        "egressRate": 80_000_000, "egressBurst": 4_294_967_295_u64,
+    });
+    attachment.capabilities([("portMappings", ports), ("bandwidth", rates)])
 }
 
 /// Does it for all numbers at once.

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use cni_runtime::{Attachment, NetworkList, Runtime};
 use serde_json::json;
+use testsupport::bin_dir;
 
 use crate::node::{Node, Pod, attachment, expect, list};
 use crate::traces;
@@ -34,8 +35,7 @@ impl Refusing {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("refuser"), REFUSER).unwrap();
         fs::set_permissions(folder.join("refuser"), PermissionsExt::from_mode(0o755)).unwrap();
-        let folders = crate::node::folders(&node.host).into_iter().chain([folder]);
-        let runtime = Runtime::new(folders, node.host.temp_dir().join("cache"));
+        let runtime = Runtime::new([bin_dir(), folder], node.host.temp_dir().join("cache"));
         Self { node, runtime }
     }
 

@@ -28,6 +28,14 @@ fn cases() -> Vec<(&'static str, Value, Value)> {
             json!({"iptablesAdminChainName": "-F"}),
         ),
         ("firewall", json!({"backend": "iptables"}), json!({"backend": 7})),
+        (
+            "bandwidth",
+            json!({"runtimeConfig": {"bandwidth": {
+                "ingressRate": 8_000_000, "ingressBurst": 8_000_000,
+                "egressRate": 8_000_000, "egressBurst": 8_000_000,
+            }}}),
+            json!({"egressRate": 5}),
+        ),
         ("tuning", json!({"mtu": 1400, "promisc": true}), json!({"mtu": "large"})),
     ]
 }
@@ -81,13 +89,20 @@ fn config(plugin: &str, keys: &Value, previous: Option<&Value>) -> Value {
 /// its addresses.
 fn left(host: &Host) -> Vec<String> {
     let mut lines = Vec::new();
-    for command in ["nft list ruleset", "iptables-save", "ip6tables-save", "tc qdisc"] {
+    for command in [
+        "nft list ruleset",
+        "iptables-save",
+        "ip6tables-save",
+        "tc qdisc",
+        "ip -oneline link show type ifb",
+    ] {
         lines.extend(host.run(command.split(' ').collect::<Vec<_>>()).lines().map(str::to_owned));
     }
     let files = host.finish(["find", "/run/cni", "-name", "*lost*"]);
     lines.extend(String::from_utf8_lossy(&files.stdout).lines().map(str::to_owned));
-    let names =
-        |line: &String| ["lost", "10.7.0.2", "fd07::2"].iter().any(|word| line.contains(word));
+    let names = |line: &String| {
+        ["lost", "10.7.0.2", "fd07::2", "bwp"].iter().any(|word| line.contains(word))
+    };
     lines.into_iter().filter(names).collect()
 }
 

@@ -1,8 +1,6 @@
 //! A host with a neighbour outside, and runtimes on it.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,23 +19,13 @@ pub(crate) struct Node {
     pub(crate) runtime: Runtime,
 }
 
-/// Where runtimes find the plugins under test, and of the distribution's the one that the suite lacks.
-pub(crate) fn folders(host: &Host) -> Vec<PathBuf> {
-    let lacking = host.temp_dir().join("lacking");
-    if !bin_dir().join("bandwidth").exists() && !lacking.exists() {
-        fs::create_dir(&lacking).unwrap();
-        symlink(Path::new(REFERENCE_DIR).join("bandwidth"), lacking.join("bandwidth")).unwrap();
-    }
-    vec![bin_dir(), lacking]
-}
-
 impl Node {
     pub(crate) fn new() -> Self {
         let host = Host::new();
         // A link-local address that is still probed for shows up a second later.
         host.run(["sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"]);
         let outside = host.outside();
-        let runtime = Runtime::new(folders(&host), cache(&host));
+        let runtime = Runtime::new([bin_dir()], cache(&host));
         Self { host, outside, runtime }
     }
 
