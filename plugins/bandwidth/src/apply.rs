@@ -90,24 +90,21 @@ impl Machine {
             Operation::SetAlias { name, alias } => {
                 let index = self.index(name)?;
                 let former = self.link(name).map(|link| link.alias.clone()).unwrap_or_default();
-                self.sockets.host.set_alias(index, alias)?;
-                self.journal.note(Undo::RestoreAlias(index, former));
-                Ok(())
+                let set = self.sockets.host.set_alias(index, alias);
+                self.noted(set, Undo::RestoreAlias(index, former))
             }
             Operation::SetIfbUp { name, mtu, former } => {
                 let index = self.index(name)?;
-                self.sockets.host.set_mtu_and_up(index, *mtu)?;
-                self.journal.note(Undo::RestoreMtu(index, *former));
-                Ok(())
+                let set = self.sockets.host.set_mtu_and_up(index, *mtu);
+                self.noted(set, Undo::RestoreMtu(index, *former))
             }
             Operation::SetRoot { link, shape, former } => {
                 self.set_root(link, &shape.bucket, former.as_ref())
             }
             Operation::RemoveRoot { link, former } => {
                 let index = self.index(link)?;
-                self.sockets.traffic.remove_root(index)?;
-                self.journal.note(Undo::RestoreRoot(index, *former, Existing::Refuse));
-                Ok(())
+                let removed = self.sockets.traffic.remove_root(index);
+                self.noted(removed, Undo::RestoreRoot(index, *former, Existing::Refuse))
             }
             Operation::CreateClsact { link } => self.create_clsact(link),
             Operation::RemoveClassifier { link, .. } => {
@@ -117,9 +114,8 @@ impl Machine {
             Operation::AddFilter { link, hook, rule } => self.add_filter(link, *hook, rule),
             Operation::RemoveFilters { link, hook, filters } => {
                 let index = self.index(link)?;
-                remove_filters(&mut self.sockets.traffic, (index, *hook), filters)?;
-                self.journal.note(Undo::RestoreFilters(index, *hook, filters.clone()));
-                Ok(())
+                let removed = remove_filters(&mut self.sockets.traffic, (index, *hook), filters);
+                self.noted(removed, Undo::RestoreFilters(index, *hook, filters.clone()))
             }
             Operation::RemoveIfb { name } => {
                 self.sockets.host.remove_link(name).map(|_was_there| ())
@@ -127,13 +123,17 @@ impl Machine {
         }
     }
 
+    /// Notes how a step is undone. Anything but the kernel's own refusal leaves open whether it was done.
+    fn noted(&mut self, done: Result<()>, undo: Undo) -> Result<()> {
+        if !done.as_ref().is_err_and(|error| error.is(Code::Kernel)) {
+            self.journal.note(undo);
+        }
+        done
+    }
+
     fn create_ifb(&mut self, name: &str, mtu: u32) -> Result<()> {
         let created = self.sockets.host.create_ifb(name, mtu);
-        // Anything but the kernel's own refusal leaves open whether it was made.
-        if !created.as_ref().is_err_and(|error| error.is(Code::Kernel)) {
-            self.journal.note(Undo::RemoveIfb(name.to_owned()));
-        }
-        created?;
+        self.noted(created, Undo::RemoveIfb(name.to_owned()))?;
         let link = self.sockets.host.find_link(name)?;
         self.links.push(link.ok_or_else(|| Error::errno(Code::Kernel, Errno::ENODEV))?);
         Ok(())
@@ -148,24 +148,24 @@ impl Machine {
         let index = self.index(link)?;
         let existing = if former.is_some() { Existing::Change } else { Existing::Refuse };
         let set = self.sockets.traffic.set_root(index, bucket, existing);
-        set.map_err(|error| lacking(error, "tbf (module sch_tbf)"))?;
-        self.journal.note(match former {
+        let set = set.map_err(|error| lacking(error, "tbf (module sch_tbf)"));
+        let undo = match former {
             Some(former) => Undo::RestoreRoot(index, *former, Existing::Change),
             None => Undo::RemoveRoot(index),
-        });
-        Ok(())
+        };
+        self.noted(set, undo)
     }
 
     fn create_clsact(&mut self, link: &str) -> Result<()> {
         let index = self.index(link)?;
         match self.sockets.traffic.create_clsact(index) {
-            Ok(()) => {
-                self.journal.note(Undo::RemoveUnusedClsact(index));
-                Ok(())
-            }
             // Somebody else was quicker.
             Err(error) if error.is_exists() => Ok(()),
-            Err(error) => Err(lacking(error, "clsact (module sch_ingress)")),
+            created => {
+                let created =
+                    created.map_err(|error| lacking(error, "clsact (module sch_ingress)"));
+                self.noted(created, Undo::RemoveUnusedClsact(index))
+            }
         }
     }
 
@@ -177,9 +177,9 @@ impl Machine {
         };
         let filter = Filter { priority: rule.priority, selector: rule.selector, verdict };
         let added = self.sockets.traffic.add_filter(index, hook, &filter);
-        added.map_err(|error| lacking(error, "u32 or mirred (modules cls_u32, act_mirred)"))?;
-        self.journal.note(Undo::RemoveFiltersAt(index, hook, filter.priority));
-        Ok(())
+        let lacking = |error| lacking(error, "u32 or mirred (modules cls_u32, act_mirred)");
+        let undo = Undo::RemoveFiltersAt(index, hook, filter.priority);
+        self.noted(added.map_err(lacking), undo)
     }
 }
 
@@ -225,7 +225,11 @@ fn undo(sockets: &mut Sockets, step: Undo) -> Result<()> {
         Undo::RestoreMtu(index, mtu) => host.set_mtu_and_up(index, mtu),
         Undo::RemoveRoot(index) => traffic.remove_root(index),
         Undo::RestoreRoot(index, former, existing) => {
-            traffic.set_root(index, &former.bucket(), existing)
+            match traffic.set_root(index, &former.bucket(), existing) {
+                // It was not removed.
+                Err(error) if error.is_exists() => Ok(()),
+                restored => restored,
+            }
         }
         Undo::RemoveUnusedClsact(index) => {
             for hook in [Hook::Received, Hook::Sent] {
@@ -242,8 +246,10 @@ fn undo(sockets: &mut Sockets, step: Undo) -> Result<()> {
             remove_filters(traffic, (index, hook), &found)
         }
         Undo::RestoreFilters(index, hook, filters) => {
-            let mut filters = filters.iter().filter_map(FoundFilter::filter);
-            filters.try_for_each(|filter| traffic.add_filter(index, hook, &filter))
+            let found = traffic.list_filters(index, hook)?;
+            let missing = filters.iter().filter(|filter| !found.contains(filter));
+            let mut missing = missing.filter_map(FoundFilter::filter);
+            missing.try_for_each(|filter| traffic.add_filter(index, hook, &filter))
         }
     }
 }
