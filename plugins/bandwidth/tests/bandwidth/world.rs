@@ -1,6 +1,6 @@
 //! A host with a container that has an interface, and the calls of `bandwidth` for it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -178,14 +178,9 @@ pub(crate) fn reference() -> PathBuf {
 
 /// Both directions, at rates in Mbit/s, with bursts of a tenth of a second.
 pub(crate) fn limits(ingress: u64, egress: u64) -> Value {
-    limits_with_bursts((ingress, egress), 100_000)
-}
-
-/// The same with bursts of so many microseconds.
-pub(crate) fn limits_with_bursts((ingress, egress): (u64, u64), time: u64) -> Value {
     json!({
-        "ingressRate": ingress * 1_000_000, "ingressBurst": ingress * time,
-        "egressRate": egress * 1_000_000, "egressBurst": egress * time,
+        "ingressRate": ingress * 1_000_000, "ingressBurst": ingress * 100_000,
+        "egressRate": egress * 1_000_000, "egressBurst": egress * 100_000,
     })
 }
 
@@ -206,10 +201,11 @@ pub(crate) enum Way {
 
 /// How long a transfer runs before it is measured, and how long it is.
 const SETTLING: Duration = Duration::from_millis(300);
-const MEASURED: Duration = Duration::from_millis(1000);
+pub(crate) const LONG: Duration = Duration::from_millis(1500);
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
 /// A TCP transfer between the container and the host's address `peer`, in Mbit/s.
-pub(crate) fn transfer(container: &Container, peer: &str, way: Way) -> f64 {
+pub(crate) fn transfer(container: &Container, (peer, way): (&str, Way), time: Duration) -> f64 {
     let peer: IpAddr = peer.parse().unwrap();
     let listener = TcpListener::bind(SocketAddr::new(peer, 0)).unwrap();
     let at = listener.local_addr().unwrap();
@@ -222,11 +218,11 @@ pub(crate) fn transfer(container: &Container, peer: &str, way: Way) -> f64 {
     };
     to.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     // Less than what may wait in a limited link's queue: nothing is lost, and the rate is the link's.
-    setsockopt(&to, sockopt::RcvBuf, &(200 * 1024)).unwrap();
+    setsockopt(&to, sockopt::RcvBuf, &(120 * 1024)).unwrap();
     let sender = thread::spawn(move || while from.write_all(&[7; 16 * 1024]).is_ok() {});
     read_for(&mut to, SETTLING);
     let started = Instant::now();
-    let bytes = read_for(&mut to, MEASURED);
+    let bytes = read_for(&mut to, time);
     let seconds = started.elapsed().as_secs_f64();
     drop(to);
     sender.join().unwrap();
@@ -237,7 +233,10 @@ fn read_for(stream: &mut TcpStream, time: Duration) -> f64 {
     let started = Instant::now();
     let mut total = 0.0;
     while started.elapsed() < time {
-        let length = stream.read(&mut [0; 16 * 1024]).unwrap();
+        let length = match stream.read(&mut [0; 16 * 1024]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.unwrap(),
+        };
         total += f64::from(u32::try_from(length).unwrap());
     }
     total
