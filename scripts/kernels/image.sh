@@ -62,9 +62,7 @@ test_programs() {
 add_tests() {
     local place=$1/causeway package name program
     mkdir -p "$place"/{bin,deps}
-    for name in "${plugins[@]}" bandwidth; do
-        strip --strip-debug -o "$place/bin/$name" "$executables/$name"
-    done
+    for name in "${plugins[@]}"; do strip --strip-debug -o "$place/bin/$name" "$executables/$name"; done
     cp "$root/Cargo.lock" "$place"
     cp -r "$root/testdata" "$place"
     test_programs causeway-bandwidth causeway-bridge causeway-loopback cni-common >"$place/all"
