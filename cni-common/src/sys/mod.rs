@@ -9,6 +9,7 @@
 //! - [`byte_lock`] - locks on single bytes of one file
 //! - [`changes`] - the notifications that something has changed
 //! - [`conntrack`] - forgetting tracked connections
+//! - [`dbus`] - the system's D-Bus: method calls and their answers
 //! - `executable` - whether an executable is of a certain build
 //! - [`lock`] - a file lock waited for in turn, with a deadline
 //! - `ifb` - devices that traffic is shaped by
@@ -25,6 +26,7 @@ mod bridge_port;
 pub mod byte_lock;
 pub mod changes;
 pub mod conntrack;
+pub mod dbus;
 pub(crate) mod executable;
 pub mod file;
 mod ifb;

@@ -1,0 +1,64 @@
+//! Where a bus listens, as D-Bus writes it: `unix:path=/run/dbus/system_bus_socket;unix:abstract=…`. Pure.
+
+use std::fmt;
+
+/// A socket of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// A path.
+    Path(Vec<u8>),
+    /// A name that is no file.
+    Abstract(Vec<u8>),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = match self {
+            Self::Path(path) => ("path", path),
+            Self::Abstract(name) => ("abstract", name),
+        };
+        write!(f, "unix:{kind}={}", String::from_utf8_lossy(name))
+    }
+}
+
+/// The sockets that the text names, in its order. What is no socket of this machine is left out.
+pub(super) fn parse(text: &str) -> Vec<Address> {
+    text.split(';').filter_map(address).collect()
+}
+
+fn address(text: &str) -> Option<Address> {
+    let keys = text.strip_prefix("unix:")?;
+    keys.split(',').find_map(|pair| match pair.split_once('=')? {
+        ("path", value) => Some(Address::Path(unescaped(value)?)),
+        ("abstract", value) => Some(Address::Abstract(unescaped(value)?)),
+        _ => None,
+    })
+}
+
+/// Bytes that may not stand in a value are written `%` and two hexadecimal digits.
+fn unescaped(value: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut rest = value.as_bytes().iter();
+    while let Some(byte) = rest.next() {
+        if *byte == b'%' {
+            let digits = [*rest.next()?, *rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_of_this_machine_are_taken_in_their_order() {
+        let text = "tcp:host=bus;unix:guid=1,path=/run/a%2cb;unix:abstract=name;unix:tmpdir=/tmp;unix:path=%zz";
+        let path = Address::Path(b"/run/a,b".to_vec());
+        assert_eq!(parse(text), [path, Address::Abstract(b"name".to_vec())]);
+        assert_eq!(parse(""), []);
+    }
+}
