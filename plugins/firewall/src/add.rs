@@ -1,46 +1,60 @@
 //! ADD: what the container sends and is sent is let through, or nothing is left of it.
 
 use cni_common::skel::{Added, AttachmentRequest};
+use cni_common::sys::attacher;
 use cni_common::sys::iptables::has_legacy_table;
 use cni_common::sys::nft::{Nft, is_unsupported};
-use cni_common::{Code, Error, Result, log};
+use cni_common::{Code, Error, Result, log, names};
 
 use crate::config::{Backend, Config};
 use crate::subject::Subject;
 use crate::text::TABLE;
-use crate::{accept, del, foreign, iptables, native};
+use crate::{accept, del, foreign, iptables, nftables, zone};
 
 /// Lets packets through and keeps bridges apart.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let config = Config::parse(&request.request.config)?;
     let result = request.required_prev_result(crate::NO_PREV_RESULT)?;
-    let subject = Subject::with(&request.attachment, &result);
+    let mut subject = Subject::with(&request.attachment, &result);
     subject.require_bridge(config.policy)?;
-    if let Err(error) = make(&subject, &config) {
-        return Err(error.with_undo_failures(del::remove(&subject)));
+    // Held to the end of the process: until the result is printed an ADD can still be undone.
+    let lock = attacher::lock(names::lock_offset(&request.attachment), &request.attachment)?;
+    if let Err(error) = make(&mut subject, &config) {
+        return Err(error.with_undo_failures(del::remove(&subject, None)));
     }
-    Ok(Added::new(result, move || del::remove(&subject)))
+    Ok(Added::new(result, move || {
+        let _held = &lock;
+        del::remove(&subject, subject.zone.as_deref())
+    }))
 }
 
-fn make(subject: &Subject, config: &Config) -> Result<()> {
+fn make(subject: &mut Subject, config: &Config) -> Result<()> {
     log::debug(|| format!("let through: {:?}", subject.addresses));
     let mut nft = Nft::open()?;
     // What an earlier ADD made may be for an address, or of a policy, that it has no more.
-    if native::is_registered(&mut nft, subject)? {
-        let failures = del::remove(&Subject::of(&subject.attachment));
+    if nftables::is_registered(&mut nft, subject)? {
+        let failures = del::remove(&Subject::of(&subject.attachment), None);
         Error::join(failures)?;
     }
-    let protocols = subject.protocols();
-    if config.backend == Backend::Automatic {
-        foreign::require_no_firewalld(&mut nft)?;
+    let firewalld = zone::find(&mut nft, config, Code::TryAgainLater)?;
+    foreign::require_none(&mut nft, &subject.protocols(), Code::Conflict)?;
+    subject.zone = firewalld.as_ref().map(|_runs| config.zone.clone());
+    by_rules(&mut nft, subject, config)?;
+    match firewalld {
+        Some(mut firewalld) => zone::bind(&mut firewalld, &mut nft, subject),
+        None => Ok(()),
     }
-    foreign::require_none(&mut nft, &protocols, Code::Conflict)?;
+}
+
+fn by_rules(nft: &mut Nft, subject: &Subject, config: &Config) -> Result<()> {
     match config.backend {
-        Backend::Nftables => by_nftables(&mut nft, subject, config),
-        Backend::Iptables => by_iptables(&mut nft, subject, config),
-        Backend::Automatic if has_old_table(subject) => by_iptables(&mut nft, subject, config),
-        Backend::Automatic => match by_nftables(&mut nft, subject, config) {
-            Err(error) if is_unsupported(&error) => by_iptables(&mut nft, subject, config)
+        Backend::Nftables => by_nftables(nft, subject, config),
+        Backend::Iptables => by_iptables(nft, subject, config),
+        Backend::Automatic | Backend::Firewalld if has_old_table(subject) => {
+            by_iptables(nft, subject, config)
+        }
+        Backend::Automatic | Backend::Firewalld => match by_nftables(nft, subject, config) {
+            Err(error) if is_unsupported(&error) => by_iptables(nft, subject, config)
                 .map_err(|second| second.with_details(format!("without it: {error}"))),
             made => made,
         },
@@ -55,12 +69,12 @@ pub fn has_old_table(subject: &Subject) -> bool {
 fn by_nftables(nft: &mut Nft, subject: &Subject, config: &Config) -> Result<()> {
     let protocols = subject.protocols();
     foreign::require_no_old_table(&protocols)?;
-    native::ensure(nft, subject, config)?;
+    nftables::ensure(nft, subject, config)?;
     accept::ensure(nft, &protocols, config)
 }
 
 fn by_iptables(nft: &mut Nft, subject: &Subject, config: &Config) -> Result<()> {
-    match native::record(nft, subject) {
+    match nftables::record(nft, subject) {
         // Then DEL finds the rules by prevResult, as the reference does.
         Err(error) if is_unsupported(&error) => log::debug(|| format!("no record: {error}")),
         recorded => recorded?,

@@ -1,6 +1,6 @@
 //! The configuration of `firewall`: every key and what is refused. Pure.
 
-use cni_common::spec::NetworkConfig;
+use cni_common::spec::{NetworkConfig, Object};
 use cni_common::{Code, Error, Result, log};
 
 /// The administrator's chain unless `iptablesAdminChainName` says otherwise.
@@ -8,18 +8,25 @@ const ADMIN_CHAIN: &str = "CNI-ADMIN";
 /// Free on nodes with kubelet (14, 15), portmap (13), Cilium (8 to 11 and 16 up), Calico (16 up),
 /// Tailscale (16 to 23) and Amazon's CNI plugin (7).
 const MARK_BIT: i64 = 12;
+/// The zone unless `firewalldZone` says otherwise: it lets everything through.
+const ZONE: &str = "trusted";
+/// The longest name of a zone that is asked for; firewalld's own have at most 17 bytes.
+const MAX_ZONE: usize = 100;
 /// The longest name of a chain that iptables takes.
 const LONGEST_CHAIN: usize = 28;
 
 /// What lets packets pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// nf_tables over netlink; iptables where the kernel has its old tables, or no nf_tables.
+    /// nf_tables over netlink; iptables where the kernel has its old tables, or no nf_tables. Where
+    /// firewalld runs, its zone besides.
     Automatic,
     /// nf_tables over netlink.
     Nftables,
     /// The reference's rules, by the programs of iptables.
     Iptables,
+    /// As `Automatic`, but firewalld must run.
+    Firewalld,
 }
 
 /// What may come to a container from other containers.
@@ -51,6 +58,8 @@ pub struct Config {
     pub backend: Backend,
     /// `iptablesAdminChainName`.
     pub admin_chain: String,
+    /// `firewalldZone`.
+    pub zone: String,
     /// `ingressPolicy`.
     pub policy: IngressPolicy,
     /// The bit of the packet's mark that `forwardMarkBit` numbers.
@@ -70,6 +79,7 @@ impl Config {
         Ok(Self {
             backend: backend(keys.nonempty("backend")?)?,
             admin_chain: checked_chain(admin_chain.unwrap_or_else(|| ADMIN_CHAIN.to_owned()))?,
+            zone: zone(keys)?,
             policy: policy(keys.nonempty("ingressPolicy")?)?,
             mark: 1 << bit,
         })
@@ -81,17 +91,23 @@ fn backend(word: Option<String>) -> Result<Backend> {
         None => Ok(Backend::Automatic),
         Some("nftables") => Ok(Backend::Nftables),
         Some("iptables") => Ok(Backend::Iptables),
-        Some("firewalld") => {
-            let message =
-                "backend \"firewalld\" is not supported yet, only \"nftables\" and \"iptables\"";
-            Err(Error::new(Code::UnsupportedField, message))
-        }
+        Some("firewalld") => Ok(Backend::Firewalld),
         Some(other) => {
             // As the reference does.
             log::debug(|| format!("backend {other:?} is unknown: one is chosen"));
             Ok(Backend::Automatic)
         }
     }
+}
+
+/// `firewalldZone`. Whether there is such a zone is firewalld's to say.
+pub fn zone(keys: &Object<'_>) -> Result<String> {
+    let zone = keys.nonempty("firewalldZone")?.unwrap_or_else(|| ZONE.to_owned());
+    if zone.len() > MAX_ZONE || !zone.chars().all(|c| c.is_ascii_graphic()) {
+        let message = format!("firewalldZone: not the name of a zone: {zone:?}");
+        return Err(Error::new(Code::InvalidConfig, message));
+    }
+    Ok(zone)
 }
 
 fn policy(word: Option<String>) -> Result<IngressPolicy> {
@@ -124,7 +140,7 @@ fn checked_chain(name: String) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use cni_common::spec::{Object, Version};
+    use cni_common::spec::Version;
 
     use super::*;
 
@@ -136,11 +152,13 @@ mod tests {
 
     #[test]
     fn empty_keys_are_the_defaults() {
-        let config = parse(r#","backend":"","iptablesAdminChainName":"","ingressPolicy":"""#);
+        let config = parse(
+            r#","backend":"","iptablesAdminChainName":"","ingressPolicy":"","firewalldZone":"""#,
+        );
         assert_eq!(config, parse(""));
         let config = config.unwrap();
         assert_eq!((config.policy, config.mark), (IngressPolicy::Open, 0x1000));
-        assert_eq!(config.admin_chain, "CNI-ADMIN");
+        assert_eq!((config.admin_chain.as_str(), config.zone.as_str()), ("CNI-ADMIN", "trusted"));
     }
 
     #[test]
@@ -152,7 +170,9 @@ mod tests {
                 Code::InvalidConfig,
                 "unknown ingress policy: \"closed\"",
             ),
-            (r#","backend":"firewalld""#, Code::UnsupportedField, "firewalld"),
+            (r#","firewalldZone":"a b""#, Code::InvalidConfig, "firewalldZone"),
+            (r#","firewalldZone":"\u0000""#, Code::InvalidConfig, "firewalldZone"),
+            (r#","firewalldZone":["trusted"]"#, Code::Decode, "firewalldZone"),
             (r#","iptablesAdminChainName":"A\nCOMMIT""#, Code::InvalidConfig, chain),
             (r#","iptablesAdminChainName":"-F""#, Code::InvalidConfig, chain),
             (r#","iptablesAdminChainName":"FORWARD""#, Code::InvalidConfig, chain),

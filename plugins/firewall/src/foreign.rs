@@ -25,20 +25,20 @@ pub fn require_no_old_table(protocols: &[Protocol]) -> Result<()> {
     }
 }
 
-/// Fails where firewalld runs, whose own backend would be the one to choose: what its zones drop is
+/// Fails (with this code) where the rules of a firewalld are that can't be asked: what its zones drop is
 /// dropped.
-pub fn require_no_firewalld(nft: &mut Nft) -> Result<()> {
+pub fn require_no_firewalld(nft: &mut Nft, code: Code) -> Result<()> {
     let tables = nft.list_tables()?;
     match tables.iter().find(|table| table.name == "firewalld") {
         None => Ok(()),
         Some(table) => {
             let message = format!(
-                "table {table}: firewalld runs here and drops what is forwarded, and backend \
-                 \"firewalld\" is not supported yet"
+                "table {table}: firewalld drops what is forwarded, and can't be asked over the \
+                 system bus to let containers through"
             );
             let details = "with \"backend\": \"nftables\" or \"iptables\" the zones of firewalld \
                            have to let the containers' addresses through";
-            Err(Error::new(Code::UnsupportedField, message).with_details(details))
+            Err(Error::new(code, message).with_details(details))
         }
     }
 }

@@ -9,7 +9,7 @@ use cni_common::sys::nft::Nft;
 use cni_common::types::{Attachment, NetworkName};
 use cni_common::{Error, Result};
 
-use crate::{del, native};
+use crate::{del, nftables};
 
 /// Removes it; without a list, what is proved to be dead. The reference's rules name nobody: they are
 /// removed for the addresses that an attachment had here, and else left to DEL.
@@ -24,15 +24,15 @@ pub fn gc(request: &Request<'_>, valid: Option<&ValidAttachments<'_>>) -> Result
 /// Removes what is of attachments of the network that are proved to be dead.
 pub fn remove_dead(network: &NetworkName) -> Result<()> {
     let looker = RefCell::new(Nft::open()?);
-    let is_dead = |attachment: &Attachment| native::is_dead(&looker, attachment);
+    let is_dead = |attachment: &Attachment| nftables::is_dead(&looker, attachment);
     sweep(network, &Living::unless(network, &is_dead))
 }
 
 fn sweep(network: &NetworkName, living: &Living<'_>) -> Result<()> {
     let mut nft = Nft::open()?;
-    let addresses = native::sweep(&mut nft, network, living)?;
-    if addresses.is_empty() {
+    let gone = nftables::sweep(&mut nft, network, living)?;
+    if gone.addresses.is_empty() {
         return Ok(());
     }
-    Error::join(del::remove_rules(&mut nft, addresses))
+    Error::join(del::remove_unrecorded(&mut nft, gone))
 }

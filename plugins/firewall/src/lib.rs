@@ -3,9 +3,10 @@
 //!
 //! - `config`: every key read and checked; `subject`: whose addresses are meant. Pure.
 //! - `plan`: what is to be in the suite's own tables. Pure.
-//! - `native`: making, removing and comparing that.
+//! - `nftables`: making, removing and comparing that.
 //! - `isolation`: bridges, which are there while a container with a policy is on them.
 //! - `accept`: the one rule in the chain that may drop by default, `FORWARD` of iptables.
+//! - `zone`: the zone of firewalld that addresses are in; `firewalld`: how that is asked.
 //! - `foreign`: chains of others that drop whatever is accepted here.
 //! - `text`, `iptables`: the reference's chains and rules as lines, and made by its programs.
 //! - `reference`(mod@reference): the reference's rules, found and removed.
@@ -16,16 +17,18 @@ pub mod add;
 pub mod check;
 pub mod config;
 pub mod del;
+pub mod firewalld;
 pub mod foreign;
 pub mod gc;
 pub mod iptables;
 pub mod isolation;
-pub mod native;
+pub mod nftables;
 pub mod plan;
 pub mod reference;
 pub mod status;
 pub mod subject;
 pub mod text;
+pub mod zone;
 
 use cni_common::Result;
 use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};

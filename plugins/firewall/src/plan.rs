@@ -27,6 +27,8 @@ const FILTER: i32 = 0;
 const BRIDGE_FILTER: i32 = -200;
 /// What the names of sets of one bridge's attachments begin with.
 const ON: &str = "firewall/on/";
+/// What the names of sets of the attachments in one zone of firewalld begin with.
+const ZONE: &str = "firewall/zone/";
 
 /// The attachments, each with the number of its other elements.
 pub fn attachments() -> Registry {
@@ -56,6 +58,17 @@ pub fn on_bridge(bridge: &str) -> Set {
 /// The bridge whose attachments the set of this name holds.
 pub fn bridge_of(set: &str) -> Option<&str> {
     set.strip_prefix(ON)
+}
+
+/// The attachments whose addresses are in the zone of firewalld.
+pub fn in_zone(zone: &str) -> Set {
+    let name = format!("{ZONE}{zone}");
+    Set::new(name, &[KeyType::Ifname], "attachments whose addresses are in the zone of firewalld")
+}
+
+/// The zone whose attachments the set of this name holds.
+pub fn zone_of(set: &str) -> Option<&str> {
+    set.strip_prefix(ZONE)
 }
 
 /// The bridges with a policy.
@@ -175,26 +188,31 @@ pub fn bridge_elements(bridge: &str, policy: IngressPolicy) -> [(Set, Element); 
 /// What is to be there for an attachment whose rules are iptables': DEL finds by its addresses the
 /// rules, which name nobody.
 pub fn recorded(subject: &Subject) -> Wanted {
-    let base = vec![table::add_inet()].into_iter().chain(address_sets()).collect();
-    Wanted { base, elements: elements(subject, address_entries(subject)) }
+    Wanted { base: record_base(subject), elements: elements(subject, record_entries(subject)) }
 }
 
-fn address_sets() -> impl Iterator<Item = Operation> {
-    let sets = all_addresses().into_iter().chain([attachments().set().clone()]);
-    sets.map(|set| Operation::AddSet(INET, set))
+/// The table, and the sets that say which addresses an attachment has, and in which zone.
+fn record_base(subject: &Subject) -> Vec<Operation> {
+    let mut sets = all_addresses().to_vec();
+    sets.push(attachments().set().clone());
+    sets.extend(subject.zone.as_deref().map(in_zone));
+    let sets = sets.into_iter().map(|set| Operation::AddSet(INET, set));
+    [table::add_inet()].into_iter().chain(sets).collect()
 }
 
-fn address_entries(subject: &Subject) -> Vec<(Table, Set, Value)> {
-    subject.addresses.iter().map(|ip| (INET, addresses(*ip), Value::Ip(*ip))).collect()
+fn record_entries(subject: &Subject) -> Vec<(Table, Set, Value)> {
+    let addresses = subject.addresses.iter().map(|ip| (INET, addresses(*ip), Value::Ip(*ip)));
+    let name = || Value::Name(subject.name.clone());
+    let zone = subject.zone.as_deref().map(|zone| (INET, in_zone(zone), name()));
+    addresses.chain(zone).collect()
 }
 
 /// All that is to be there for the attachment, but for what its bridge has.
 pub fn wanted(subject: &Subject, config: &Config) -> Wanted {
-    let mut base = vec![table::add_inet()];
-    base.extend(address_sets());
+    let mut base = record_base(subject);
     base.extend(made(INET, marking(config.mark)));
     base.extend(made(INET, clearing(config.mark)));
-    let mut own = address_entries(subject);
+    let mut own = record_entries(subject);
     let name = |name: &str| Value::Name(name.to_owned());
     let with_policy = |_bridge: &&IfName| config.policy != IngressPolicy::Open;
     if let Some(bridge) = subject.bridge.as_ref().filter(with_policy) {
@@ -236,6 +254,11 @@ pub fn forward_unit() -> Unit {
 /// What is removed with the last attachment on the bridge that has a policy.
 pub fn bridge_unit(bridge: &str) -> Unit {
     Unit { table: INET, chains: Vec::new(), sets: vec![on_bridge(bridge)] }
+}
+
+/// What is removed with the last attachment in the zone.
+pub fn zone_unit(zone: &str) -> Unit {
+    Unit { table: INET, chains: Vec::new(), sets: vec![in_zone(zone)] }
 }
 
 /// What is removed with the last bridge that has a policy.

@@ -5,16 +5,14 @@ use cni_common::sys::iptables::Protocol;
 use cni_common::sys::nft::Nft;
 use cni_common::{Code, Result};
 
-use crate::config::{Backend, Config};
-use crate::foreign;
+use crate::config::Config;
+use crate::{foreign, zone};
 
 /// Reads the configuration, and whether a chain of others drops everything of IPv4, which almost
 /// every container has.
 pub fn status(request: &Request<'_>) -> Result<()> {
     let config = Config::parse(&request.config)?;
     let mut nft = Nft::open()?;
-    if config.backend == Backend::Automatic {
-        foreign::require_no_firewalld(&mut nft)?;
-    }
+    zone::find(&mut nft, &config, Code::NotAvailable)?;
     foreign::require_none(&mut nft, &[Protocol::Ipv4], Code::NotAvailable)
 }

@@ -25,6 +25,8 @@ pub struct Subject {
     pub bridge: Option<IfName>,
     /// The interface on the host that the container's interface leads to.
     pub port: Option<IfName>,
+    /// The zone of firewalld that its addresses are put into.
+    pub zone: Option<String>,
 }
 
 impl Subject {
@@ -36,6 +38,7 @@ impl Subject {
             addresses: BTreeSet::new(),
             bridge: None,
             port: None,
+            zone: None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! - [`plugins`]: the plugin folder, the two suites that can be in it, and every call made of it.
 //! - [`image`], [`peer`]: what runs in the containers, and the connections between them.
 //! - [`containerd`], [`cri`], [`podman`]: the runtimes.
+//! - [`firewalld`], [`docker`]: what else writes rules on a node.
 //! - [`remains`]: what is left when all containers are gone.
 //! - [`readme`]: the configurations and commands of the README, for the tests to use just those.
 //!
@@ -12,6 +13,8 @@
 
 pub mod containerd;
 pub mod cri;
+pub mod docker;
+pub mod firewalld;
 pub mod image;
 mod node;
 pub mod peer;

@@ -45,16 +45,6 @@ fn add_and_check_need_a_prev_result() {
 }
 
 #[test]
-fn a_backend_that_is_not_built_is_refused_on_add_and_never_stops_a_del() {
-    let world = World::new();
-    let keys = json!({ "backend": "firewalld" });
-    let message = world.call("ADD", At(5, 0), &keys).expect_error(2);
-    assert!(message.contains("firewalld") && message.contains("not supported yet"), "{message}");
-    world.call("DEL", At(5, 0), &keys).expect_silent_success();
-    assert_eq!(world.ruleset(), "");
-}
-
-#[test]
 fn del_finds_it_without_prev_result_and_is_content_with_nothing() {
     let world = World::new();
     world.drop_by_policy();

@@ -151,9 +151,9 @@ fn without_any_iptables_program_it_is_the_same() {
     assert!(passes(&container, &world.outside, OUTSIDE[0]));
 }
 
-/// Its table as far as it matters.
+/// Its table as far as it matters; `tests/e2e` has the real one.
 #[test]
-fn where_firewalld_runs_only_a_backend_that_is_named_is_tried() {
+fn where_firewalld_can_not_be_asked_only_a_backend_that_is_named_is_tried() {
     let world = World::new();
     run(&world.host, "nft add table inet firewalld");
     run(
@@ -168,8 +168,14 @@ fn where_firewalld_runs_only_a_backend_that_is_named_is_tried() {
     );
     let before = world.ruleset();
     let container = world.container(At(5, 0));
-    let message = world.call("ADD", At(5, 0), &json!({})).expect_error(2);
-    assert!(message.contains("table inet firewalld: firewalld runs here"), "{message}");
+    let message = world.call("ADD", At(5, 0), &json!({})).expect_error(11);
+    assert!(
+        message.contains("table inet firewalld: firewalld drops what is forwarded"),
+        "{message}"
+    );
+    let status = json!({ "cniVersion": "1.1.0", "name": "net", "type": "firewall" });
+    let message = testsupport::Call::new("firewall").command("STATUS").config(status).run();
+    assert!(message.expect_error(50).contains("table inet firewalld"));
     assert_eq!(world.ruleset(), before);
     // Nomad names it; the trusted zone may have the containers' subnet.
     run(&world.host, "nft add rule inet firewalld filter_FORWARD_ZONES iifname cni0 accept");

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod bus;
 mod commands;
 mod dropping;
 mod iptables;
+mod overlap;
 mod policy;
 mod world;

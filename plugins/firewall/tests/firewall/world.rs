@@ -39,11 +39,15 @@ impl At {
     }
 
     fn port(self) -> String {
-        names::host_interface(&Attachment {
+        names::host_interface(&self.attachment())
+    }
+
+    pub(crate) fn attachment(self) -> Attachment {
+        Attachment {
             network: "net".parse().unwrap(),
             container: self.id().parse().unwrap(),
             ifname: "eth0".parse().unwrap(),
-        })
+        }
     }
 }
 

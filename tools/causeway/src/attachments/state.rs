@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use causeway_firewall::native as firewall;
+use causeway_firewall::nftables as firewall;
 use causeway_host_local::store::{Holder, Lease, Proof, View};
 use causeway_portmap::nftables as portmap;
 use cni_common::inventory::HostInterface;

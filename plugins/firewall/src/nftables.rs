@@ -37,21 +37,28 @@ pub fn record(nft: &mut Nft, subject: &Subject) -> Result<()> {
         .with_context(|| format!("record the addresses of {}", subject.attachment))
 }
 
-/// Removes what is the attachment's; `subject` need not know any address. Says which it had here.
-pub fn remove(nft: &mut Nft, subject: &Subject) -> Result<BTreeSet<IpAddr>> {
+/// What attachments had here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Their addresses.
+    pub addresses: BTreeSet<IpAddr>,
+    /// The zones of firewalld that the addresses are in.
+    pub zones: BTreeSet<String>,
+}
+
+/// Removes what is the attachment's; `subject` need not know any address. Says what it had here; `None`
+/// if nothing was recorded of it.
+pub fn remove(nft: &mut Nft, subject: &Subject) -> Result<Option<Removed>> {
     let doing = || format!("remove what is of {}", subject.attachment);
     let comment = subject.comment();
     let own = |element: &Element| element.comment == comment;
     let (entries, units) = own_entries(nft, subject).with_context(doing)?;
-    remove_entries(nft, &entries, &units, own).with_context(doing)
+    let removed = remove_entries(nft, &entries, &units, own).with_context(doing)?;
+    Ok((!entries.is_empty()).then_some(removed))
 }
 
-/// Removes what is of attachments of the network that live no more. Says which addresses they had.
-pub fn sweep(
-    nft: &mut Nft,
-    network: &NetworkName,
-    living: &owner::Living<'_>,
-) -> Result<BTreeSet<IpAddr>> {
+/// Removes what is of attachments of the network that live no more. Says what they had here.
+pub fn sweep(nft: &mut Nft, network: &NetworkName, living: &owner::Living<'_>) -> Result<Removed> {
     let doing = || format!("remove what is of dead attachments of network {network}");
     let stale = |element: &Element| living.is_stale(&element.comment);
     let units = units(nft).with_context(doing)?;
@@ -70,7 +77,7 @@ fn remove_entries(
     entries: &[ElementKey],
     units: &[Unit],
     wanted: impl Fn(&Element) -> bool,
-) -> Result<BTreeSet<IpAddr>> {
+) -> Result<Removed> {
     if !units.is_empty() {
         element::remove(nft, entries, units, wanted)?;
     }
@@ -80,7 +87,40 @@ fn remove_entries(
         Some(Value::Ip(ip)) => Some(*ip),
         _ => None,
     });
-    Ok(addresses.collect())
+    let zones = entries.iter().filter_map(|entry| plan::zone_of(&entry.set.name));
+    Ok(Removed { addresses: addresses.collect(), zones: zones.map(str::to_owned).collect() })
+}
+
+/// The addresses of all attachments in the zone.
+pub fn addresses_in_zone(nft: &mut Nft, zone: &str) -> Result<BTreeSet<IpAddr>> {
+    let mut owners = BTreeSet::new();
+    let set = plan::in_zone(zone);
+    for element in nft.search_elements((INET, &set), usize::MAX, |_any| true)? {
+        owners.insert(element.comment);
+    }
+    let mut addresses = BTreeSet::new();
+    for set in plan::all_addresses() {
+        let is_in_zone = |element: &Element| owners.contains(&element.comment);
+        let found = nft.search_elements((INET, &set), usize::MAX, is_in_zone)?;
+        addresses.extend(found.iter().filter_map(|element| match element.key.first() {
+            Some(Value::Ip(ip)) => Some(*ip),
+            _ => None,
+        }));
+    }
+    Ok(addresses)
+}
+
+/// The zone that the attachment is recorded in, if it is in one.
+pub fn zone_of(nft: &mut Nft, subject: &Subject) -> Result<Option<String>> {
+    for set in nft.list_sets(INET)? {
+        let Some(zone) = plan::zone_of(&set) else { continue };
+        let key = [Value::Name(subject.name.clone())];
+        let found = nft.find_element(INET, &plan::in_zone(zone), &key)?;
+        if found.is_some_and(|element| element.comment == subject.comment()) {
+            return Ok(Some(zone.to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the attachment is proved to be dead: its host interface is this suite's and is gone.
@@ -134,6 +174,7 @@ fn units(nft: &mut Nft) -> Result<Vec<Unit>> {
     if sets.contains(&plan::attachments().set().name) {
         units.push(plan::forward_unit());
         units.extend(sets.iter().filter_map(|set| plan::bridge_of(set)).map(plan::bridge_unit));
+        units.extend(sets.iter().filter_map(|set| plan::zone_of(set)).map(plan::zone_unit));
         units.push(plan::port_unit());
     }
     Ok(units)
