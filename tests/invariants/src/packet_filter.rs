@@ -10,11 +10,14 @@ use causeway_firewall::plan as firewall_plan;
 use causeway_firewall::subject::Subject;
 use causeway_firewall::text::{self, Wanted};
 use causeway_portmap::config::Config as PortmapConfig;
+use causeway_portmap::holder;
 use causeway_portmap::plan::{self, Place};
 use causeway_portmap::target::Targets;
+use causeway_portmap::text as portmap_text;
 use cni_common::packet_filter::iptables_text;
 use cni_common::spec::CniResult;
 use cni_common::types::{Attachment, parse_ip};
+use ipnetwork::IpNetwork;
 
 use super::configuration::{REFUSALS, network};
 use super::{halves, is_sound};
@@ -58,6 +61,14 @@ pub fn config_portmap(data: &[u8]) {
     let keys: BTreeSet<String> =
         elements.iter().map(|(set, element)| format!("{} {:?}", set.name, element.key)).collect();
     assert_eq!(keys.len(), elements.len(), "{elements:?}");
+    for (_, target) in targets.iter() {
+        let wanted = portmap_text::Wanted::new(&attachment, (&config, target), Path::new(set));
+        are_lines(&wanted.changes(""), "");
+        // What ADD makes is found by its own comment, whatever the conditions say.
+        let chain = wanted.chain("");
+        let owner = portmap_text::Owner::of_chain(&wanted.changes("").join("\n"), &chain);
+        assert_eq!(owner, Some(portmap_text::Owner::of(&attachment, Path::new(set))));
+    }
     let wanted = plan::wanted(&attachment, (&config, &targets), Path::new(set));
     assert!(wanted.operations().iter().all(|operation| !operation.to_string().is_empty()));
 }
@@ -101,7 +112,9 @@ pub fn iptables_save(data: &[u8]) {
     for word in words.split_whitespace() {
         let removal = iptables_text::removal(save, "nat", ("POSTROUTING", word), |_all| true);
         removal.iter().for_each(|input| is_input(input, "nat", save));
+        are_lines(&portmap_text::removal(save, portmap_text::DNAT, word), save);
     }
+    host_ports(save, &addresses);
     let removal = text::removal(save, &addresses);
     removal.iter().for_each(|input| is_input(input, text::TABLE, save));
     for policy in [IngressPolicy::Open, IngressPolicy::SameBridge, IngressPolicy::Isolated] {
@@ -113,6 +126,38 @@ pub fn iptables_save(data: &[u8]) {
         let changes = wanted.changes(save);
         // CHECK finds nothing where ADD would do nothing.
         assert!(!changes.is_empty() || wanted.faults(save).is_empty(), "{save}");
+    }
+}
+
+/// What `portmap` does where the table holds that.
+fn host_ports(save: &str, addresses: &[IpAddr]) {
+    let text = r#"{"cniVersion":"1.0.0","name":"net","type":"portmap","runtimeConfig":{"portMappings":[
+        {"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}}"#;
+    let network = network(text).expect("a configuration");
+    let config = PortmapConfig::parse(&network).expect("a valid configuration");
+    let attachment = attachment();
+    for ip in addresses {
+        let target = IpNetwork::from(*ip);
+        let wanted = portmap_text::Wanted::new(&attachment, (&config, target), Path::new("/n"));
+        are_lines(&wanted.changes(save), save);
+        let holders = holder::holders(save);
+        for held in holder::held(save, &wanted) {
+            assert!(holders.contains(&held.holder) && held.holder.chain != wanted.chain(save));
+        }
+    }
+}
+
+/// Whether each is one line that `iptables-restore` reads, and none removes a rule that is not there.
+#[track_caller]
+fn are_lines(lines: &[String], save: &str) {
+    for line in lines {
+        assert!(!line.contains(['\n', '\r', '\0']), "{line:?}");
+        let is_known =
+            ["-N ", "-F ", "-X ", "-A ", "-I ", "-D "].iter().any(|o| line.starts_with(o));
+        assert!(is_known, "{line:?}");
+        let there = line.strip_prefix("-D ").map(|rule| format!("-A {rule}"));
+        let is_there = |there: &String| save.lines().any(|line| line == there);
+        assert!(there.as_ref().is_none_or(is_there), "{line:?} is not in:\n{save}");
     }
 }
 
