@@ -3,20 +3,47 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::Node;
 
+/// How long after the last DEL its process that waits for the kernel may go on, and whoever adopted it take to
+/// reap it.
+const REAPED_WITHIN: Duration = Duration::from_secs(2);
+
+/// The names of the plugins' processes.
+const PLUGINS: [&str; 7] =
+    ["bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "tuning"];
 /// Links that belong to the node, or that stay for the next container.
 const STAYING_LINKS: [&str; 2] = ["lo", "uplink0"];
 
 /// One line for each thing that an attachment has left: links but for `bridges`, addresses in pools,
-/// cached results, namespaces, and rules that speak of `marks` (container IDs, subnets).
+/// cached results, namespaces, rules that speak of `marks` (container IDs, subnets), and processes of plugins,
+/// zombies included.
 pub fn list(node: &Node, bridges: &[&str], marks: &[&str]) -> Vec<String> {
     let mut found = links(node, bridges);
     found.extend(files(Path::new("/var/lib/cni")));
     found.extend(namespaces());
     found.extend(rules(node, marks));
+    found.extend(processes());
     found
+}
+
+fn processes() -> Vec<String> {
+    let deadline = Instant::now() + REAPED_WITHIN;
+    loop {
+        let found: Vec<String> = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("stat")).ok())
+            .filter(|stat| PLUGINS.iter().any(|name| stat.contains(&format!(" ({name}) "))))
+            .map(|stat| format!("process {}", stat.chars().take(40).collect::<String>()))
+            .collect();
+        if found.is_empty() || Instant::now() > deadline {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn links(node: &Node, bridges: &[&str]) -> Vec<String> {
