@@ -30,7 +30,7 @@ make_root() {
         [ -e "$1/$tool" ] || ln -s "$name" "$1/$tool"
     done
     # What iptables loads by name, and the reference plugins, which some tests compare with.
-    take "$1" /usr/lib/*-linux-gnu/xtables/*.so /usr/lib/cni/{bandwidth,bridge,host-local}
+    take "$1" /usr/lib/*-linux-gnu/xtables/*.so /usr/lib/cni/{bandwidth,bridge,firewall,host-local,portmap,tuning}
     cp /etc/protocols "$1/etc"
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$1/etc/passwd"
     printf 'nameserver 127.0.0.1\n' >"$1/etc/resolv.conf"
@@ -65,11 +65,13 @@ add_tests() {
     for name in "${plugins[@]}"; do strip --strip-debug -o "$place/bin/$name" "$executables/$name"; done
     cp "$root/Cargo.lock" "$place"
     cp -r "$root/testdata" "$place"
-    test_programs causeway-bandwidth causeway-bridge causeway-loopback cni-common >"$place/all"
+    test_programs causeway-bandwidth causeway-bridge causeway-firewall causeway-loopback causeway-portmap \
+        causeway-tuning cni-common >"$place/all"
     while read -r package name program; do
         case $package/$name in
         plugins/bandwidth/bandwidth | plugins/bridge/kernel | plugins/bridge/filter | \
-            plugins/loopback/loopback | cni-common/netlink) ;;
+            plugins/firewall/firewall | plugins/loopback/loopback | plugins/portmap/portmap | \
+            plugins/tuning/tuning | cni-common/netlink) ;;
         *) continue ;;
         esac
         mkdir -p "$place/$package"
@@ -77,7 +79,7 @@ add_tests() {
         printf '%s %s\n' "$package" "$name" >>"$place/programs"
     done <"$place/all"
     rm "$place/all"
-    [ "$(wc -l <"$place/programs")" = 5 ] || fail "test programs are missing: $(cat "$place/programs")"
+    [ "$(wc -l <"$place/programs")" = 8 ] || fail "test programs are missing: $(cat "$place/programs")"
     printf '%s\n' "$@" | tail -n +2 >"$place/arguments"
 }
 

@@ -6,6 +6,7 @@ use cni_common::skel::AttachmentRequest;
 use cni_common::sys::attacher;
 use cni_common::types::net::Link;
 use cni_common::types::traffic::{FoundFilter, Hook};
+use cni_common::undo::retry_once;
 use cni_common::{Error, Result, log};
 
 use crate::observe::{Sockets, has_own_name, is_own_plain};
@@ -16,19 +17,21 @@ pub(crate) fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     let attachment = &request.attachment;
     let _lock = attacher::lock(ifb::lock_offset(attachment), attachment)?;
     let mut sockets = Sockets::open()?;
-    let host = target::find_known(request, &mut sockets.host);
+    let host = retry_once(|| target::find_known(request, &mut sockets.host));
     let host = host.unwrap_or_else(|error| {
         report(&error);
         None
     });
     let received = host.as_ref().and_then(|host| {
-        let found = sockets.traffic.list_filters(host.index, Hook::Received);
+        let found = retry_once(|| sockets.traffic.list_filters(host.index, Hook::Received));
         found.inspect_err(report).ok()
     });
     let devices = devices(&mut sockets, request, received.as_deref())?;
     if let Some(host) = &host {
         let received = received.unwrap_or_default();
-        unlimit(&mut sockets, (host, &devices), &received).err().iter().for_each(report);
+        // Nobody comes after a DEL that succeeds.
+        let done = retry_once(|| unlimit(&mut sockets, (host, &devices), &received));
+        done.err().iter().for_each(report);
     }
     remove(&mut sockets, &devices)
 }
