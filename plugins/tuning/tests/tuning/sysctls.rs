@@ -35,8 +35,10 @@ fn sysctls_are_the_containers_and_stay_after_del() {
 #[test]
 fn an_interface_with_dots_in_its_name_is_named_by_a_path() {
     let tuned = Attachment::new();
-    let rename = "ip link set eth0 name eth0.5";
-    tuned.container.run(rename.split(' ').collect::<Vec<_>>());
+    // Older kernels rename no interface that is up.
+    for line in ["ip link set eth0 down", "ip link set eth0 name eth0.5"] {
+        tuned.container.run(line.split(' ').collect::<Vec<_>>());
+    }
     let keys = json!({"sysctl": {
         "net.ipv4.conf.IFNAME.arp_notify": "1", "net/ipv4/conf/eth0.5/arp_ignore": "2",
     }});
