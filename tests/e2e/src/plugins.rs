@@ -18,9 +18,8 @@ const RECORDER: &str = include_str!("recorder.sh");
 /// The distribution's reference plugins.
 const REFERENCE: &str = "/usr/lib/cni";
 /// What the suite has an executable of.
-const SUITE: [&str; 5] = ["bridge", "host-local", "loopback", "static", "tuning"];
-/// What comes from the distribution whichever suite is installed.
-const CHAINED: [&str; 3] = ["portmap", "firewall", "bandwidth"];
+const SUITE: [&str; 8] =
+    ["bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "static", "tuning"];
 
 /// Whose executables of [`SUITE`] are in the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +41,6 @@ pub fn install(suite: Suite) {
             Suite::Reference => Path::new(REFERENCE).join(name),
         };
         put(name, &target);
-    }
-    for name in CHAINED {
-        put(name, &Path::new(REFERENCE).join(name));
     }
 }
 
