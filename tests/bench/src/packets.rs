@@ -38,6 +38,8 @@ const FIRST_SOURCE: u16 = 10_000;
 const PAYLOAD: usize = 18;
 /// For packets that are still under way.
 const PAUSE: Duration = Duration::from_millis(30);
+/// Until the first packet arrives.
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Of so many packets in a thousand that arrive at least it is said how long they took.
 const ARRIVING: u64 = 980;
 
@@ -165,10 +167,18 @@ impl Crossing {
             _outside: outside,
             _host: host,
         };
-        // Neighbours are found, modules are loaded.
-        crossing.send([(1, crossing.ports[0])].into_iter());
-        std::thread::sleep(PAUSE);
+        crossing.open();
         crossing
+    }
+
+    /// Sends until something arrives: the bridge's port forwards, neighbours are found, modules loaded.
+    fn open(&self) {
+        let (begin, before) = (Instant::now(), self.arrived());
+        while self.arrived() < before + 10 {
+            assert!(begin.elapsed() < TIMEOUT, "no packet arrived within {TIMEOUT:?}");
+            self.send([(1, self.ports[0])].into_iter());
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Packets per second: of many flows, of one.
