@@ -27,7 +27,7 @@ use crate::networks::{Networks, Places};
 use crate::output::{Colour, Output};
 
 /// Longer than an ADD or DEL takes between two of its steps.
-const MOMENT: Duration = Duration::from_millis(500);
+pub(crate) const MOMENT: Duration = Duration::from_millis(500);
 
 /// All kinds of findings.
 pub(crate) const KINDS: [&str; 19] = [

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use causeway_bridge::rules::Expected;
 use causeway_host_local::store::{Location, Pool};
-use cni_common::sys::attacher;
+use cni_common::sys::{Netlink, attacher};
 use cni_common::types::{Attachment, NetworkName};
 use cni_common::{Code, Context, Error, Result, names};
 use cni_runtime::{NetworkList, Runtime};
@@ -102,7 +102,8 @@ impl Reading {
         let mut attachments = Attachments::read(places, &mut networks)?;
         let networks = networks.only(network)?;
         attachments.all.retain(|key, attached| {
-            networks.all.contains_key(&key.network)
+            let is_nobodys = network.is_none() && key.network.is_empty();
+            (is_nobodys || networks.all.contains_key(&key.network))
                 && matches!(attached.state, State::Gone | State::Unfinished)
         });
         Ok(Self { networks, attachments })
@@ -138,6 +139,11 @@ fn release(places: &Places, before: &Reading) -> Vec<Error> {
             failures.extend(detach(places, attached).err());
         }
     }
+    let unnamed = before.attachments.all.iter().filter(|(key, _)| key.container.is_empty());
+    let unnamed = unnamed.filter(|(_, attached)| attached.state == State::Unfinished);
+    for link in unnamed.filter_map(|(_, attached)| attached.host_name()) {
+        failures.extend(remove_unnamed(link).err());
+    }
     let names: BTreeSet<&str> =
         before.attachments.all.keys().map(|key| key.network.as_str()).collect();
     for network in names.into_iter().filter_map(|name| before.networks.all.get(name)) {
@@ -145,6 +151,17 @@ fn release(places: &Places, before: &Reading) -> Vec<Error> {
         failures.extend(failed.with_context(|| format!("network {}", network.name)).err());
     }
     failures
+}
+
+/// Removes a pair whose ADD was killed before it could write whose it is, unless one is at it now.
+fn remove_unnamed(name: &str) -> Result<()> {
+    let Some(_lock) = attacher::try_lock(name) else { return Ok(()) };
+    let mut host = Netlink::open()?;
+    let found = host.find_link(name)?;
+    if found.is_some_and(|link| names::is_being_attached(&link.name, &link.alias)) {
+        host.remove_link(name)?;
+    }
+    Ok(())
 }
 
 fn remove_dead(network: &NetworkName, pool: Option<&Location>, before: &Reading) -> Result<()> {

@@ -181,7 +181,7 @@ impl Finding<'_> {
                 let versions = has(IpNetwork::is_ipv4) + has(IpNetwork::is_ipv6);
                 wanted.is_some_and(|wanted| wanted.len() * versions <= attached.ports.len())
             }
-            Rules::MacCheck | Rules::Firewall => false,
+            Rules::MacCheck | Rules::Firewall | Rules::Limits => false,
         }
     }
 
@@ -243,6 +243,7 @@ fn wanted_rules(network: &Network, attached: &Attached) -> Vec<Rules> {
             (has_ports && has("portmap") && plugins::is_ours("portmap")).then_some(Rules::Ports),
         );
         wanted.extend((has("firewall") && plugins::is_ours("firewall")).then_some(Rules::Firewall));
+        wanted.extend((has("bandwidth") && plugins::is_ours("bandwidth")).then_some(Rules::Limits));
     }
     wanted
 }
@@ -273,6 +274,14 @@ fn check_rules(
         Rules::Firewall => plugins::request((network, attached), "firewall", |request| {
             causeway_firewall::Firewall.check(request)
         })?,
+        Rules::Limits => {
+            let found = plugins::request((network, attached), "bandwidth", |request| {
+                causeway_bandwidth::Bandwidth.check(request)
+            })?;
+            // Anything else says that it could not look: the path of a namespace may be another
+            // mount namespace's.
+            found.or_else(|error| if error.is(Code::CheckFailed) { Err(error) } else { Ok(()) })
+        }
     })
 }
 
@@ -351,6 +360,9 @@ fn ensure_rules(
         })?,
         Rules::Firewall => plugins::request((network, attached), "firewall", |request| {
             causeway_firewall::Firewall.add(request).map(drop)
+        })?,
+        Rules::Limits => plugins::request((network, attached), "bandwidth", |request| {
+            causeway_bandwidth::Bandwidth.add(request).map(drop)
         })?,
     }
 }

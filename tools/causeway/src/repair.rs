@@ -1,9 +1,12 @@
 //! `causeway repair`: puts back what attachments that are alive lack, and touches nothing else of them.
 
+use std::thread;
+
 use cni_common::Result;
 use serde::Serialize;
 
 use crate::attachments::Attachments;
+use crate::check;
 use crate::exit::Exit;
 use crate::gc::Effect;
 use crate::lacks::{self, Lack};
@@ -40,8 +43,16 @@ pub(crate) fn repair(
     network: Option<&str>,
     (effect, output): (Effect, Output),
 ) -> Result<Exit> {
-    let (networks, attachments) = read(places, network)?;
-    let (found, errors) = lacks::find(&networks, &attachments)?;
+    let (mut networks, mut attachments) = read(places, network)?;
+    let (mut found, mut errors) = lacks::find(&networks, &attachments)?;
+    if !found.is_empty() {
+        // As with `check`: a DEL that was at work takes one thing after the other.
+        thread::sleep(check::MOMENT);
+        (networks, attachments) = read(places, network)?;
+        let first = std::mem::take(&mut found);
+        (found, errors) = lacks::find(&networks, &attachments)?;
+        found.retain(|lack| first.iter().any(|one| one.to_string() == lack.to_string()));
+    }
     let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let is_dry = effect == Effect::Nothing;
     let mut left = found.clone();

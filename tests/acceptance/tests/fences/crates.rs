@@ -42,6 +42,7 @@ fn a_crate_that_is_shipped_stands_on_those_below_it() {
             "tools/causeway" => &[
                 "cni-common",
                 "cni-runtime",
+                "causeway-bandwidth",
                 "causeway-bridge",
                 "causeway-firewall",
                 "causeway-host-local",

@@ -25,6 +25,8 @@ pub(crate) enum Rules {
     Ports,
     /// Those of `firewall`.
     Firewall,
+    /// The limits of `bandwidth`, which are not in the packet filter: of them only what is missing is told.
+    Limits,
 }
 
 impl Rules {
@@ -35,6 +37,7 @@ impl Rules {
             Self::MacCheck => "macspoofchk",
             Self::Ports => "portmap",
             Self::Firewall => "firewall",
+            Self::Limits => "bandwidth",
         }
     }
 }

@@ -112,7 +112,9 @@ impl Again<'_> {
     /// Looks at one; `false` if nothing is left of it.
     fn look(&mut self, key: &Key, attached: &mut Attached) -> Result<bool> {
         let derived = key.attachment().map(|attachment| names::host_interface(&attachment));
-        let own = derived.clone().filter(|_| attached.is_ours || attached.host.is_none());
+        // A pair that an ADD has just made says by its name alone which lock that holds.
+        let own_link = attached.host_name().filter(|_| attached.is_ours).map(str::to_owned);
+        let own = own_link.or_else(|| derived.clone().filter(|_| attached.host.is_none()));
         let was_busy = own.as_deref().is_some_and(is_busy);
         self.leases(key, attached)?;
         self.link(attached, derived.as_deref())?;
@@ -213,6 +215,7 @@ impl Again<'_> {
                 Rules::Masquerading | Rules::MacCheck => attacher::is_dead(&name),
                 Rules::Ports => portmap::is_dead(self.nft, attachment)?,
                 Rules::Firewall => firewall::is_dead(&looker, attachment),
+                Rules::Limits => false,
             };
             if is_dead {
                 return Ok(Some(Why::HostInterface(name)));

@@ -51,6 +51,9 @@ impl Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |text: &str| if text.is_empty() { "?" } else { text }.to_owned();
+        if self.container.is_empty() && !self.other.is_empty() {
+            return write!(f, "{}/{}", part(&self.network), self.other);
+        }
         write!(f, "{}/{}/{}", part(&self.network), part(&self.container), part(&self.ifname))
     }
 }

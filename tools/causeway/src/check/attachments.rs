@@ -21,7 +21,7 @@ pub(super) fn look(seen: &Seen, findings: &mut Vec<Finding>) -> Result<()> {
 
 fn state(key: &Key, attached: &Attached, seen: &Seen) -> Option<Finding> {
     let network = &key.network;
-    let gc = || format!("causeway gc {network}");
+    let gc = || format!("causeway gc {network}").trim_end().to_owned();
     let why = attached.why.as_ref().map(ToString::to_string).unwrap_or_default();
     let left = left_of(attached);
     let (kind, fault, means, mend) = match attached.state {

@@ -98,6 +98,33 @@ fn flushed_rules_are_put_back() {
 }
 
 #[test]
+fn a_limit_that_was_taken_away_is_put_back() {
+    let mut network = pods();
+    let bandwidth = json!({"type": "bandwidth", "capabilities": {"bandwidth": true}});
+    network["plugins"].as_array_mut().unwrap().push(bandwidth);
+    let node = Node::new(&[network]);
+    let container = node.host.container("slow");
+    let rates = json!({"ingressRate": 8_000_000, "ingressBurst": 8_000_000});
+    let about = attachment(&container).capabilities([("bandwidth", rates)]);
+    let result = node.add("pods", &about);
+    let (free, _) = node.attach("pods", "free");
+    let link = result["interfaces"][1]["name"].as_str().unwrap();
+    let root = || node.host.run(["tc", "qdisc", "show", "dev", link, "root"]);
+    let limited = root();
+    assert!(limited.contains("tbf"), "{limited}");
+    assert_eq!(node.text(&["check"], 0), "nothing is wrong\n");
+    assert_eq!(node.shown("pods", "slow")["rates"]["ingressRate"], 8_000_000);
+    node.host.run(["tc", "qdisc", "delete", "dev", link, "root"]);
+    let found = node.json(&["check"], 4)["findings"].clone();
+    assert_eq!(found.as_array().unwrap().len(), 1, "{found:#}");
+    assert_eq!(found[0]["kind"], "attachment-without-rules");
+    node.json(&["repair"], 1);
+    assert!(root().contains("tbf"), "{}", root());
+    assert_eq!(node.text(&["check"], 0), "nothing is wrong\n");
+    assert!(container.pings("10.85.0.1") && free.pings("10.85.0.1"));
+}
+
+#[test]
 fn one_element_that_is_missing_among_many_is_found() {
     let scene = Scene::new();
     let set = "nft delete element inet causeway masq/pods/10.85.0.0/16 { 10.85.0.3 }";

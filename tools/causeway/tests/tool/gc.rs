@@ -95,6 +95,21 @@ fn what_an_add_is_making_is_not_dead() {
 }
 
 #[test]
+fn a_pair_that_could_not_even_be_named_is_removed() {
+    let node = Node::new(&[pods()]);
+    let (alive, _) = node.attach("pods", "alive");
+    let container = node.host.container("killed");
+    let link = "vethaaaaaaaaaaa";
+    let words = ["link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", "killed"];
+    node.host.run([&["ip"][..], &words].concat());
+    let done = node.json(&["gc"], 1);
+    assert_eq!(done["released"][0]["hostInterface"], link, "{done:#}");
+    assert_ne!(node.host.finish(["ip", "link", "show", link]).status, Some(0));
+    assert!(alive.pings("10.85.0.1"));
+    drop(container);
+}
+
+#[test]
 fn a_thousand_leases_of_an_earlier_boot_are_released_at_once() {
     let node = Node::new(&[pods()]);
     let (alive, _) = node.attach("pods", "alive");
