@@ -1,7 +1,9 @@
 //! Backend `iptables`: the reference's chains and rules.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
-use testsupport::{Call, REFERENCE_DIR};
+use testsupport::{Call, REFERENCE_DIR, not_run};
 
 use crate::world::{At, OUTSIDE, World, config, is_dropped, passes, run};
 
@@ -103,4 +105,33 @@ fn either_suite_checks_and_removes_what_the_other_made() {
         world.call_of(other, "DEL", config()).expect_silent_success();
         assert!(!rules(&world).contains("10.88.0.5"), "{}", rules(&world));
     }
+}
+
+#[test]
+fn bridges_with_a_policy_are_kept_apart_and_isolated_ports_where_bridged_frames_are_filtered() {
+    let world = World::new();
+    if !Path::new("/proc/sys/net/bridge").is_dir() {
+        return not_run("this kernel has no br_netfilter, or it is not loaded");
+    }
+    for protocol in ["iptables", "ip6tables"] {
+        run(&world.host, &format!("sysctl -qw net.bridge.bridge-nf-call-{protocol}=1"));
+    }
+    let one = world.open(At(5, 0), &keys("same-bridge"));
+    let neighbour = world.open(At(6, 0), &keys("same-bridge"));
+    let other = world.container(At(5, 1));
+    // A bridge without a policy is reached.
+    assert!(passes(&one, &other, "10.89.0.5"), "{}", world.ruleset());
+    world.add(At(5, 1), &keys("isolated"));
+    for (address, back) in At(5, 1).addresses().iter().zip(At(5, 0).addresses()) {
+        assert!(is_dropped(&one, &other, address), "{address}");
+        assert!(is_dropped(&other, &one, &back), "{back}");
+    }
+    for (near, outside) in At(6, 0).addresses().iter().zip(OUTSIDE) {
+        assert!(passes(&one, &neighbour, near) && passes(&one, &world.outside, outside));
+    }
+    let port = world.container(At(6, 1));
+    for address in At(6, 1).addresses() {
+        assert!(is_dropped(&other, &port, &address), "{address}");
+    }
+    assert!(passes(&other, &world.outside, OUTSIDE[0]));
 }
