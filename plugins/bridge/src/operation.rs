@@ -173,13 +173,13 @@ pub enum HostLinkChange {
     NotPromiscuous,
     /// It has this address from now on, whatever ports it gets; most often the one it has.
     KeepMac(Mac),
-    /// It says that it is [`OF_SEVERAL_POOLS`].
-    OfSeveralPools,
+    /// It says that it is [`ALL_ANNOUNCED`].
+    AllAnnounced,
 }
 
-/// The alias of a bridge that was made while one pool's record ran, and got a container with an address that
-/// is not in that record.
-pub const OF_SEVERAL_POOLS: &str = "causeway: of several pools";
+/// The alias of a bridge that was made while a pool's record ran, and got a container with an address that is
+/// not in that record: of another pool, or of the same after its record was lost.
+pub const ALL_ANNOUNCED: &str = "causeway: every address is announced";
 
 impl HostLinkChange {
     /// What makes the link as it was before. `None` for an address: it has it as before; and for what stays
@@ -190,7 +190,7 @@ impl HostLinkChange {
             Self::Down => Some(Self::Up),
             Self::Promiscuous => Some(Self::NotPromiscuous),
             Self::NotPromiscuous => Some(Self::Promiscuous),
-            Self::KeepMac(_) | Self::OfSeveralPools => None,
+            Self::KeepMac(_) | Self::AllAnnounced => None,
         }
     }
 }

@@ -165,7 +165,7 @@ fn links(text: &str) -> String {
             }
         }
         // What a bridge was found to be stays written there.
-        line = line.replace(" alias causeway: of several pools", "");
+        line = line.replace(" alias causeway: every address is announced", "");
         let mut words = line.split_whitespace().peekable();
         // `5: cni0: <…`
         if words.peek().is_some_and(|word| word.trim_end_matches(':').parse::<u32>().is_ok()) {

@@ -24,7 +24,7 @@ const FOLDER: &str = "/run/cni";
 /// Slots of all callers whose children were not seen to be reaped: no more zombies than these.
 const UNPROVEN: u32 = 4;
 /// Slots of the others: removals at a time, and those that an init has not reaped half a second later.
-const PROVEN: u32 = 64;
+const PROVEN: u32 = 512;
 /// How many slots are looked at before a removal waits itself. Each costs some 5 µs.
 const MAX_PROBES: u32 = 8;
 /// How many callers are remembered as proven, each in the place that its PID says.

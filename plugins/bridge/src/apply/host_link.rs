@@ -4,7 +4,7 @@ use cni_common::error::{Context, Result};
 use cni_common::sys::link::Promiscuity;
 
 use super::Machine;
-use crate::operation::{HostLinkChange, OF_SEVERAL_POOLS, Operation, Place, SharedUndo, Undo};
+use crate::operation::{ALL_ANNOUNCED, HostLinkChange, Operation, Place, SharedUndo, Undo};
 
 impl Machine {
     pub(super) fn set_host_link(&mut self, name: &str, change: HostLinkChange) -> Result<()> {
@@ -34,9 +34,9 @@ impl Machine {
             HostLinkChange::Promiscuous => host.set_promiscuous(name, Promiscuity::On),
             HostLinkChange::NotPromiscuous => host.set_promiscuous(name, Promiscuity::Off),
             HostLinkChange::KeepMac(mac) => host.set_mac(name, mac),
-            HostLinkChange::OfSeveralPools => {
+            HostLinkChange::AllAnnounced => {
                 let index = self.index(Place::Host, name)?;
-                self.host.set_alias(index, OF_SEVERAL_POOLS)
+                self.host.set_alias(index, ALL_ANNOUNCED)
             }
         };
         changed

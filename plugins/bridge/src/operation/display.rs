@@ -5,7 +5,7 @@ use std::fmt;
 use cni_common::types::net::{DuplicateDetection, LinkRoute, PortFlags};
 use cni_common::types::{Mac, VlanId};
 
-use super::{HostLinkChange, OF_SEVERAL_POOLS, Operation, Place, VlanAction};
+use super::{ALL_ANNOUNCED, HostLinkChange, Operation, Place, VlanAction};
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,7 +76,7 @@ fn host_link(f: &mut fmt::Formatter<'_>, name: &str, change: HostLinkChange) -> 
         HostLinkChange::NotPromiscuous => f.write_str("promisc off"),
         HostLinkChange::Promiscuous => f.write_str("promisc on"),
         HostLinkChange::KeepMac(mac) => write!(f, "address {mac}"),
-        HostLinkChange::OfSeveralPools => write!(f, "alias {OF_SEVERAL_POOLS:?}"),
+        HostLinkChange::AllAnnounced => write!(f, "alias {ALL_ANNOUNCED:?}"),
     }
 }
 

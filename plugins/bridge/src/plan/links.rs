@@ -45,15 +45,15 @@ pub(super) fn bridge(situation: &Situation<'_>) -> Result<Vec<Operation>> {
     if config.promiscuous && found.is_none_or(|link| !link.is_promiscuous) {
         operations.push(host_link(&name, HostLinkChange::Promiscuous));
     }
-    if found.is_some_and(|link| is_joined_by_another_pool(link, recorded)) {
-        operations.push(host_link(&name, HostLinkChange::OfSeveralPools));
+    if found.is_some_and(|link| gets_what_is_not_recorded(link, recorded)) {
+        operations.push(host_link(&name, HostLinkChange::AllAnnounced));
     }
     operations.push(sysctl(Place::Host, format!("ipv6/conf/{name}/accept_ra"), "0"));
     Ok(operations)
 }
 
 /// Whether a bridge that one pool's record holds for gets a container whose addresses are not in that record.
-fn is_joined_by_another_pool(bridge: &Link, recorded: Recorded) -> bool {
+fn gets_what_is_not_recorded(bridge: &Link, recorded: Recorded) -> bool {
     let Some(mac) = bridge.mac.filter(|mac| names::is_recorded_bridge(*mac)) else { return false };
     bridge.alias.is_empty()
         && match recorded {

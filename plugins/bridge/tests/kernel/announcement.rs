@@ -10,7 +10,7 @@ use testsupport::feature::ipv6;
 use crate::node::{Node, config, with};
 
 const POOL: &str = "/var/lib/cni/networks/net";
-const ALIAS: &str = "causeway: of several pools";
+const ALIAS: &str = "causeway: every address is announced";
 
 fn keys() -> Value {
     let mut ranges = vec![json!([{"subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.9"}])];
