@@ -220,12 +220,28 @@ impl Attaching<'_> {
             match self.machine.apply(std::mem::take(&mut plan.pair)) {
                 // Between two steps somebody removed the bridge, as an ADD that failed may.
                 Err(error) if error.raw_errno() == Some(Errno::ENODEV) => {}
+                Err(error) if error.raw_errno() == Some(Errno::EOPNOTSUPP) => {
+                    self.remove_pair_without_bridge(error)?;
+                }
                 done => return done.map(|()| plan),
             }
         }
         let bridge = self.config.bridge.as_str();
         let message = format!("bridge {bridge:?} comes and goes: others make and remove it");
         Err(Error::new(Code::Conflict, message))
+    }
+
+    /// Removes the pair if the bridge was removed as soon as it was a port; `error` if that is not why a
+    /// step that is for ports failed.
+    fn remove_pair_without_bridge(&mut self, error: Error) -> Result<()> {
+        let ends = &self.new_links.ends;
+        match self.machine.host.find_link(&ends.host)? {
+            Some(link) if link.mac == Some(ends.host_mac) && link.master.is_none() => {
+                self.machine.host.remove_link(&ends.host)?;
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     /// Addresses, rules, routes, forwarding.

@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -55,4 +58,36 @@ fn beside_one_that_only_gives_addresses_the_port_is_up_and_locked_until_the_cont
         assert!(!after.contains("locked on"), "{after}");
         assert!(blue.pings("10.1.0.1"));
     }
+}
+
+#[test]
+fn a_bridge_that_is_removed_as_soon_as_it_has_the_port_is_made_again() {
+    let node = Node::giving(&[]);
+    let keys = config(json!({
+        "isGateway": true,
+        "ipam": {"type": "host-local", "subnet": "10.1.0.0/16"},
+    }));
+    let (first, blue) = (node.host.container("first"), node.host.container("blue"));
+    node.add(&first, &keys);
+    node.del(&first, &keys);
+    let stdin = node.ipam_dir().join("config");
+    fs::write(&stdin, keys.to_string()).unwrap();
+    let plugin = node.call("ADD", &blue).process();
+    // The sixth message is the port's alias: see docs/architecture.md.
+    let late = "inject=sendto:delay_enter=1000000:when=6";
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-o", "/dev/null", "-e", "trace=sendto", "-e", late]);
+    strace.arg(plugin.get_program()).env_clear();
+    strace.envs(plugin.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace.stdin(fs::File::open(stdin).unwrap()).stdout(Stdio::null());
+    let mut add = strace.spawn().unwrap();
+    let ports = || node.host.run(["ip", "-o", "link", "show", "master", "br0"]);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while ports().is_empty() && Instant::now() < deadline {
+        sleep(Duration::from_millis(10));
+    }
+    node.host.run(["ip", "link", "del", "br0"]);
+    assert!(add.wait().unwrap().success());
+    assert_eq!(ports().lines().count(), 1);
+    assert!(blue.pings("10.1.0.1"));
 }
