@@ -295,30 +295,38 @@ impl Link {
         }
     }
 
+    /// Where `/sys` shows this link, if it does: it may have been mounted in another network namespace.
+    pub fn shown(&self) -> Option<ShownLink> {
+        let mac = self.mac.filter(|mac| mac.is_assignable())?;
+        let shown = ShownLink { folder: Path::new(SYS).join(&self.name) };
+        let is_this = shown.read("ifindex")? == self.index.to_string()
+            && shown.read("address")? == mac.to_string();
+        is_this.then_some(shown)
+    }
+}
+
+/// A link as `/sys` shows it: what rtnetlink does not tell.
+#[derive(Debug)]
+pub struct ShownLink {
+    folder: PathBuf,
+}
+
+impl ShownLink {
     /// Whether somebody chose its Ethernet address. A bridge that has none of its own takes the
     /// lowest of its ports' instead, each time one comes or goes, and is without one when the last
-    /// has left. rtnetlink does not tell; `None` where `/sys` does not show this link either.
+    /// has left. `None` where it can't be read.
     pub fn is_mac_set(&self) -> Option<bool> {
-        self.sys_folder()?;
-        Some(self.read_sys("addr_assign_type")? == NET_ADDR_SET)
+        Some(self.read("addr_assign_type")? == NET_ADDR_SET)
     }
 
-    /// The names of a bridge's ports; `None` where `/sys` does not show this link.
+    /// The names of a bridge's ports; `None` where they can't be read.
     pub fn port_names(&self) -> Option<Vec<OsString>> {
-        let ports = fs::read_dir(self.sys_folder()?.join("brif")).ok()?;
+        let ports = fs::read_dir(self.folder.join("brif")).ok()?;
         ports.map(|port| Some(port.ok()?.file_name())).collect()
     }
 
-    /// Where `/sys` shows this link, if it does: it may have been mounted in another network namespace.
-    fn sys_folder(&self) -> Option<PathBuf> {
-        let mac = self.mac.filter(|mac| mac.is_assignable())?;
-        let is_this = self.read_sys("ifindex")? == self.index.to_string()
-            && self.read_sys("address")? == mac.to_string();
-        is_this.then(|| Path::new(SYS).join(&self.name))
-    }
-
-    fn read_sys(&self, name: &str) -> Option<String> {
-        let text = fs::read_to_string(Path::new(SYS).join(&self.name).join(name)).ok()?;
+    fn read(&self, name: &str) -> Option<String> {
+        let text = fs::read_to_string(self.folder.join(name)).ok()?;
         Some(text.trim_end().to_owned())
     }
 }

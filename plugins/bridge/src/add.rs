@@ -20,7 +20,7 @@ use nix::errno::Errno;
 
 use crate::apply::Machine;
 use crate::config::BridgeConfig;
-use crate::observe::{has_no_other_ports, observe};
+use crate::observe::observe;
 use crate::operation::Operation;
 use crate::plan::{self, Network, NewLinks, Observed, Plan, Recorded, ResolvConf, Situation};
 use crate::rules::{Expected, Rules};
@@ -162,7 +162,12 @@ impl Attaching<'_> {
     }
 
     fn observe(&mut self) -> Result<()> {
-        self.observed = observe(&mut self.machine.host, &self.config, &self.new_links)?;
+        let recorded_mac = match self.recorded() {
+            Recorded::By { bridge_mac, is_first_use: true } => Some(bridge_mac),
+            _ => None,
+        };
+        let host = &mut self.machine.host;
+        self.observed = observe(host, &self.config, &self.new_links, recorded_mac)?;
         self.machine.forget_indices();
         if let Some(found) = &self.observed.bridge {
             self.machine.learn_index(self.config.bridge.as_str(), found.link.index);
@@ -188,11 +193,7 @@ impl Attaching<'_> {
         };
         let bridge = &self.config.bridge;
         let bridge_mac = names::recorded_bridge_mac(given.record, bridge, attacher.netns());
-        let no_others = given.is_first_use
-            && self.observed.bridge.as_ref().is_none_or(|found| {
-                found.is_recorded_as(bridge_mac) && has_no_other_ports(&found.link)
-            });
-        Recorded::By { bridge_mac, no_others }
+        Recorded::By { bridge_mac, is_first_use: given.is_first_use }
     }
 
     /// Makes bridge and pair and brings both ends up; returns what was planned.

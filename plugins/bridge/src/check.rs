@@ -27,7 +27,7 @@ pub(crate) fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let (_netns, inside) = request.open_netns()?;
     let mut host = Netlink::open()?;
     let new_links = new_links(&request.attachment, &config)?;
-    let observed = observe(&mut host, &config, &new_links)?;
+    let observed = observe(&mut host, &config, &new_links, None)?;
     let faults = Vec::new();
     let mut checking = Checking { request, config, result, host, inside, faults };
     let container = checking.container()?;

@@ -70,6 +70,8 @@ pub struct FoundBridge {
     pub link: Link,
     /// Whether it is known to keep its Ethernet address whatever its ports.
     pub keeps_mac: bool,
+    /// Whether all its ports are known to be of this suite, where that was asked.
+    pub has_only_own_ports: bool,
 }
 
 /// What is there that an ADD depends on.
@@ -105,8 +107,8 @@ pub enum Recorded {
     By {
         /// The Ethernet address of a bridge that was made while the record ran.
         bridge_mac: Mac,
-        /// Whether all that is on the bridge is of this suite.
-        no_others: bool,
+        /// Whether none of the addresses was given before since the record began.
+        is_first_use: bool,
     },
 }
 
@@ -130,11 +132,13 @@ pub struct Situation<'a> {
 impl Situation<'_> {
     /// Whether somebody may remember one of the result's addresses as another container's.
     fn may_be_remembered(&self) -> bool {
-        let Recorded::By { bridge_mac, no_others } = self.recorded else { return true };
+        let Recorded::By { bridge_mac, is_first_use } = self.recorded else { return true };
         match &self.observed.bridge {
             // It is made by this ADD.
             None => false,
-            Some(found) => !(no_others && found.is_recorded_as(bridge_mac)),
+            Some(found) => {
+                !(is_first_use && found.is_recorded_as(bridge_mac) && found.has_only_own_ports)
+            }
         }
     }
 }
@@ -142,7 +146,7 @@ impl Situation<'_> {
 impl FoundBridge {
     /// Whether it was made while the record ran that gave it this Ethernet address, and was of no other
     /// network since.
-    pub fn is_recorded_as(&self, mac: Mac) -> bool {
+    pub(crate) fn is_recorded_as(&self, mac: Mac) -> bool {
         self.link.mac == Some(mac) && self.link.alias.is_empty()
     }
 }

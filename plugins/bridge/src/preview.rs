@@ -22,7 +22,7 @@ pub fn lines(
     (attachment, result): (&Attachment, Option<&CniResult>),
 ) -> Result<Vec<String>> {
     let new_links = new_links(attachment, config)?;
-    let observed = observe(host, config, &new_links)?;
+    let observed = observe(host, config, &new_links, None)?;
     let (new_links, observed) = (&new_links, &observed);
     let situation = Situation {
         config,

@@ -22,7 +22,7 @@ pub fn missing(
     (attachment, result): (&Attachment, &CniResult),
 ) -> Result<Vec<(Operation, String)>> {
     let new_links = new_links(attachment, config)?;
-    let observed = observe(host, config, &new_links)?;
+    let observed = observe(host, config, &new_links, None)?;
     planned(config, (&new_links, &observed), result)
 }
 
@@ -138,7 +138,7 @@ pub fn rejoin(
     let index = host.index_of(port).with_context(doing)?;
     let alias = host.find_link(port)?.map(|link| link.alias).unwrap_or_default();
     let new_links = new_links(attachment, config)?;
-    let observed = observe(host, config, &new_links)?;
+    let observed = observe(host, config, &new_links, None)?;
     let (config, new_links, observed) = (config, &new_links, &observed);
     let situation = Situation {
         config,

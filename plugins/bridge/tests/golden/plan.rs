@@ -98,6 +98,7 @@ fn observed(config: &BridgeConfig, case: &Value) -> Observed {
     Observed {
         bridge: bridge.map(|found| FoundBridge {
             link: link(config.bridge.as_str(), found),
+            has_only_own_ports: false,
             keeps_mac: found["keeps_mac"].as_bool().unwrap_or(true),
         }),
         vlan_gateway: gateway
