@@ -16,6 +16,20 @@ fail() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
     exit 1
 }
+# help_if_asked ARGUMENT…: with -h or --help among a script's own arguments, prints the script's head and
+# ends, before anything is looked for or built.
+help_if_asked() {
+    local argument
+    for argument in "$@"; do
+        case $argument in
+        --) return 0 ;;
+        -h | --help)
+            sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[1]}"
+            exit 0
+            ;;
+        esac
+    done
+}
 is_root() { [ "$(id -u)" = 0 ]; }
 
 # need_tools COMMAND:PACKAGE…: sees to it that every command, or file named by its path, is there. As
@@ -48,10 +62,15 @@ need_test_tools() {
         /usr/lib/cni/bridge:containernetworking-plugins
 }
 
-# Finds cargo, also where a login shell would have, and a folder to build in that can be written.
-need_cargo() {
+# find_cargo: whether there is cargo, also where a login shell would have it.
+find_cargo() {
     command -v cargo >/dev/null || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
-    command -v cargo >/dev/null || fail "missing: cargo (https://rustup.rs)"
+    command -v cargo >/dev/null
+}
+
+# Finds cargo, and a folder to build in that can be written.
+need_cargo() {
+    find_cargo || fail "missing: cargo (https://rustup.rs)"
     need_tools cc:gcc /usr/include/stdio.h:libc6-dev \
         /etc/ssl/certs/ca-certificates.crt:ca-certificates
     if [ -z "${CARGO_TARGET_DIR:-}" ] && ! mkdir -p "$root/target" 2>/dev/null ||
@@ -94,8 +113,27 @@ own_network() {
     unshare --user --map-root-user --net --mount -- "$@"
 }
 
+# print_slowest LOG: the ten test programs that took longest, by what each says of itself, and the ten
+# longest of the steps in the file CAUSEWAY_STEPS, if there is one. Stable Rust times no single test.
+print_slowest() {
+    say "" "Slowest test programs:"
+    awk '/^ +Running / {
+            name = $NF
+            gsub(/^.*\/|-[0-9a-f]+\)$/, "", name)
+            program = name " (" ($2 == "unittests" ? "unit tests" : $2) ")"
+        }
+        /^ +Doc-tests / { program = $2 " (documentation)" }
+        /^test result:.* finished in / { sub("s$", "", $NF); printf "%8.1f s  %s\n", $NF, program }' "$1" |
+        sort --numeric-sort --reverse | sed -n 1,10p
+    [ -n "${CAUSEWAY_STEPS:-}" ] || return 0
+    say "" "Slowest steps:"
+    { cat "$CAUSEWAY_STEPS" && printf '%8d s  %s\n' "$SECONDS" "scripts/${0##*/}"; } |
+        sort --numeric-sort --reverse | sed -n 1,10p
+}
+
 # print_totals LOG: what cargo test's output adds up to, and which tests could not run.
 print_totals() {
+    print_slowest "$1"
     if [ -s "$CAUSEWAY_NOT_RUN" ]; then
         say "" "Not run on this machine:"
         sort -u "$CAUSEWAY_NOT_RUN" | sed 's/^not run: /  /'

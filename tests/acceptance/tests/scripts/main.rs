@@ -1,0 +1,15 @@
+//! What every script of the checkout says of itself, and to whom lacks what it needs. Builds and installs
+//! nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod help;
+mod install;
+mod tools;
+mod totals;
