@@ -7,9 +7,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # An ordinary user's PATH on Debian lacks the folders that ip and nft are in.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-# The executables of the suite.
+# The executables of the suite: the plugins, and what people call.
 # shellcheck disable=SC2034 # the scripts'
 plugins=(bandwidth bridge firewall host-local loopback portmap static tuning)
+tools=(causeway)
 
 say() { printf '%s\n' "$@"; }
 fail() {
@@ -97,7 +98,7 @@ build_release_of() {
 }
 
 # Builds the release executables.
-build_release() { build_release_of "${plugins[@]/#/--bin=}"; }
+build_release() { build_release_of "${plugins[@]/#/--bin=}" "${tools[@]/#/--bin=}"; }
 
 # own_network COMMAND…: runs a command as root of a network and mount namespace of its own, so
 # that nothing it does reaches the machine's network. An ordinary user gets there through a user

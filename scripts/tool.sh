@@ -1,0 +1,128 @@
+# The operator's tool, as scripts/install puts it below a folder such as /usr: the executable, its manual
+# pages, and its completions for bash, zsh and fish. Sourced by scripts/install; does nothing by itself.
+# shellcheck shell=bash disable=SC2154 # $tool_prefix, $from: the sourcing script's
+
+# tool_parts FOLDER: makes below FOLDER what belongs below the tool's prefix; the pages and completions are
+# what the tool itself writes.
+tool_parts() {
+    local share=$1/share
+    install -D --mode=0755 "$from/causeway" "$1/bin/causeway" &&
+        mkdir -p "$share/bash-completion/completions" "$share/$(zsh_folder)" \
+            "$share/fish/vendor_completions.d" &&
+        "$from/causeway" man "$share/man/man1" &&
+        "$from/causeway" completions bash >"$share/bash-completion/completions/causeway" &&
+        "$from/causeway" completions zsh >"$share/$(zsh_folder)/_causeway" &&
+        "$from/causeway" completions fish >"$share/fish/vendor_completions.d/causeway.fish"
+}
+
+# zsh_folder: where zsh looks below share; Debian's has a folder of its own, and looks for the other one in
+# /usr/local only.
+zsh_folder() {
+    if [ -d "$tool_folder/share/zsh/vendor-completions" ]; then
+        printf 'zsh/vendor-completions\n'
+    else
+        printf 'zsh/site-functions\n'
+    fi
+}
+
+# tool_documents: the pages and completions that are below the prefix now, of whatever version.
+tool_documents() {
+    local share=$tool_folder/share file
+    for file in "$share"/man/man1/causeway.1 "$share"/man/man1/causeway-*.1 \
+        "$share"/bash-completion/completions/causeway "$share"/zsh/{site-functions,vendor-completions}/_causeway \
+        "$share"/fish/vendor_completions.d/causeway.fish; do
+        if there "$file"; then printf '%s\n' "$file"; fi
+    done
+}
+
+tool_version() {
+    local said
+    there "$1" || { printf 'nothing\n' && return; }
+    said=$(env -i timeout 10 "$1" --version </dev/null 2>/dev/null) || said="a file that tells no version"
+    printf '%s\n' "$said"
+}
+
+# What a run puts beside a file of the tool for a moment.
+staged_part() { printf '%s/.causeway-new-%s\n' "$(dirname "$1")" "$(basename "$1")"; }
+
+# check_tool: looks at what is there, before anything is touched.
+check_tool() {
+    local file=$tool_folder/bin/causeway documents
+    if there "$file"; then
+        [ ! -d "$file" ] || fail "$file is a folder; nothing was changed"
+        is_ours "$file" || fail "$file is not Causeway's; nothing was changed"
+        return
+    fi
+    documents=$(tool_documents)
+    [ -z "$documents" ] || fail "without $file, ${documents%%$'\n'*} is not Causeway's; nothing was changed"
+}
+
+# stage_tool: puts every file beside its place.
+stage_tool() {
+    local part place
+    mkdir -p "$tool_folder/bin" || give_up "$tool_folder/bin can't be made"
+    lock_folder "$tool_folder/bin"
+    tool_stage=$(mktemp --directory)
+    tool_parts "$tool_stage" || give_up "$from/causeway can't write its pages and completions"
+    while IFS= read -r part; do
+        place=$tool_folder/${part#"$tool_stage"/}
+        tool_staged+=("$(staged_part "$place")")
+        install -D --mode="$(stat --format=%a "$part")" "$part" "$(staged_part "$place")" ||
+            give_up "can't write to $(dirname "$place")"
+    done < <(find "$tool_stage" -type f | sort)
+}
+
+clean_up_tool() {
+    [ ${#tool_staged[@]} = 0 ] || rm -f "${tool_staged[@]}"
+    [ -z "$tool_stage" ] || rm -rf "$tool_stage"
+}
+
+# put_tool_in_place: the executable last, so that what it is documented by is there when it is.
+put_tool_in_place() {
+    local file=$tool_folder/bin/causeway before after document place is_changed=no
+    before=$(tool_version "$file")
+    while IFS= read -r document; do
+        # A page of a command that there is no more.
+        if [ -n "$document" ] && ! there "$(staged_part "$document")"; then
+            rm "$document" || give_up "can't remove $document"
+            is_changed=yes
+        fi
+    done < <(tool_documents)
+    for document in "${tool_staged[@]}"; do
+        place=$(dirname "$document")/${document##*/.causeway-new-}
+        [ "$place" != "$file" ] || continue
+        put_part_in_place "$place"
+    done
+    put_part_in_place "$file"
+    after=$(tool_version "$file")
+    if [ $is_changed = no ]; then
+        say "$file: $before, unchanged"
+    else
+        [ "$before" != "$after" ] || after="another build of it"
+        say "$file: $before → $after, with its manual pages and completions"
+    fi
+}
+
+put_part_in_place() {
+    if [ -f "$1" ] && cmp --silent "$1" "$(staged_part "$1")"; then return; fi
+    mv --no-target-directory "$(staged_part "$1")" "$1" || give_up "can't replace $1"
+    is_changed=yes
+}
+
+take_out_tool() {
+    local file=$tool_folder/bin/causeway before document
+    before=$(tool_version "$file")
+    if ! there "$file"; then
+        say "$file: nothing, unchanged"
+        return
+    fi
+    if ! is_ours "$file"; then
+        say "$file: $before, is not Causeway's: left alone"
+        return
+    fi
+    while IFS= read -r document; do
+        [ -z "$document" ] || rm "$document" || give_up "can't remove $document"
+    done < <(tool_documents)
+    rm "$file" || give_up "can't remove $file"
+    say "$file: $before → nothing"
+}
