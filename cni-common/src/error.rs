@@ -126,7 +126,7 @@ impl Code {
                 "write a version into the list that all of its plugins and the runtime know: \
                  1.0.0"
             }
-            Self::UnsupportedField => "remove the key, or give it a value that the README has",
+            Self::UnsupportedField => "remove the key, or give it a value that docs/plugins names",
             Self::UnknownContainer => "nothing: the runtime need not clean up",
             Self::InvalidEnvironment => {
                 "that is the runtime's: look at its version, and at what is passed as \

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::cri::{
     Client, LinuxPodSandboxConfig, PodSandboxConfig, PodSandboxMetadata, PortMapping,
 };
-use crate::{Node, Pod, image, plugins, readme};
+use crate::{Node, Pod, image, pages, plugins};
 
 /// Its socket.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
@@ -15,7 +15,7 @@ const LOG: &str = "/run/test/containerd.log";
 /// The control group of all pods of the tests.
 const CGROUP: &str = "/causeway-e2e";
 
-/// What a test machine needs besides the README's configuration: the image, and no raising of limits.
+/// What a test machine needs besides its page's configuration: the image, and no raising of limits.
 const CONFIG: &str = r#"[plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "localhost/peer:test"
   restrict_oom_score_adj = true
@@ -32,7 +32,7 @@ pub struct Containerd<'a> {
 impl<'a> Containerd<'a> {
     /// Starts it, with the image that everything here runs.
     pub fn start(node: &'a Node) -> Self {
-        let config = readme::block("containerd", "toml", 0) + CONFIG;
+        let config = pages::block("docs/runtimes/containerd.md", "toml", 0) + CONFIG;
         fs::write("/etc/containerd/config.toml", config).unwrap();
         let (process, client) = start(node);
         for namespace in ["k8s.io", "default"] {

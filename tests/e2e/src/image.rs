@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{Node, peer};
 
-/// Its names. It does nothing unless it is given a command; the second is the one in the README.
+/// Its names. It does nothing unless it is given a command; the second is that of docs/runtimes.
 const NAMES: [&str; 2] = ["localhost/peer:test", "docker.io/library/busybox:latest"];
 
 /// Packs the image as an archive that `ctr images import` and `podman load` read.

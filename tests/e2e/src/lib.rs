@@ -7,7 +7,7 @@
 //! - [`containerd`], [`cri`], [`podman`]: the runtimes.
 //! - [`firewalld`], [`docker`]: what else writes rules on a node.
 //! - [`remains`]: what is left when all containers are gone.
-//! - [`readme`]: the configurations and commands of the README, for the tests to use just those.
+//! - [`pages`]: the configurations and commands of the documents, for the tests to use just those.
 //!
 //! Only tests use this crate, through `scripts/e2e`.
 
@@ -17,10 +17,10 @@ pub mod docker;
 pub mod firewalld;
 pub mod image;
 mod node;
+pub mod pages;
 pub mod peer;
 pub mod plugins;
 pub mod podman;
-pub mod readme;
 pub mod remains;
 
 pub use node::{Node, Pod, checkout, words};

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::{Node, Pod, image, plugins, readme};
+use crate::{Node, Pod, image, pages, plugins};
 
-/// What a test machine needs besides the README's configuration: nothing of it touches the network.
+/// What a test machine needs besides its page's configuration: nothing of it touches the network.
 const CONFIG: &str = r#"
 [containers]
 cgroups = "disabled"
@@ -21,7 +21,7 @@ const POLICY: &str = r#"{ "default": [{ "type": "insecureAcceptAnything" }] }"#;
 
 /// Configures podman and gives it the image that everything here runs.
 pub fn prepare(node: &Node) {
-    let config = readme::block("podman", "toml", 0) + CONFIG;
+    let config = pages::block("docs/runtimes/podman.md", "toml", 0) + CONFIG;
     fs::write("/etc/containers/containers.conf", config).unwrap();
     fs::write("/etc/containers/policy.json", POLICY).unwrap();
     node.must(&format!("podman load --quiet --input {}", image::archive(node).display()));

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use e2e::peer::Place;
-use e2e::{Node, Pod, plugins, readme, remains};
+use e2e::{Node, Pod, pages, plugins, remains};
 use testsupport::{Outside, not_run};
 
 /// Whether it is there; otherwise the test is listed as one that could not run.
@@ -18,10 +18,10 @@ fn is_installed(node: &Node) -> bool {
 }
 
 fn network() -> String {
-    readme::block("containerd", "json", 0)
+    pages::block("docs/runtimes/containerd.md", "json", 0)
 }
 
-/// The namespace that the README's commands make.
+/// The namespace that the page's commands make.
 fn blue() -> Pod {
     let calls = plugins::calls();
     let add = calls.iter().find(|call| call.is("bridge", "ADD")).unwrap();
@@ -43,7 +43,7 @@ fn a_chain_is_added_checked_and_deleted() {
     }
     node.configure("10-pods.conflist", &network());
     // As one script: its variable is for the rest of it.
-    node.must(&format!("set -e\n{}", readme::block("cnitool", "sh", 0)));
+    node.must(&format!("set -e\n{}", pages::block("docs/runtimes/cnitool.md", "sh", 0)));
     for plugin in ["bridge", "portmap", "firewall", "bandwidth", "tuning"] {
         for command in ["ADD", "CHECK", "DEL"] {
             let count = plugins::calls().iter().filter(|call| call.is(plugin, command)).count();
@@ -106,7 +106,7 @@ fn status_tells_whether_the_network_is_ready_and_gc_detaches_what_is_cached() {
     if !is_installed(&node) {
         return;
     }
-    let minimal = readme::block("Configure", "json", 0);
+    let minimal = pages::block("README.md", "json", 0);
     let newest = minimal.replace("\"cniVersion\": \"1.0.0\"", "\"cniVersion\": \"1.1.0\"");
     assert_ne!(minimal, newest);
     node.configure("10-pods.conflist", &newest);

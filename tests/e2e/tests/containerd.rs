@@ -6,14 +6,14 @@ use std::process::Command;
 
 use e2e::containerd::{Containerd, pod};
 use e2e::peer::{PORT, Place};
-use e2e::{Node, Pod, plugins, readme, remains};
+use e2e::{Node, Pod, pages, plugins, remains};
 use testsupport::{Outside, not_run};
 
 const BRIDGE: &[&str] = &["cni0"];
 
-/// The README's network, in another version of the specification.
+/// The page's network, in another version of the specification.
 fn network(version: &str) -> String {
-    let text = readme::block("containerd", "json", 0);
+    let text = pages::block("docs/runtimes/containerd.md", "json", 0);
     let own = "\"cniVersion\": \"1.0.0\"";
     assert!(text.contains(own), "{text}");
     text.replace(own, &format!("\"cniVersion\": \"{version}\""))

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use e2e::containerd::Containerd;
 use e2e::peer::{PORT, Place};
-use e2e::{Node, Pod, plugins, readme, remains, words};
+use e2e::{Node, Pod, pages, plugins, remains, words};
 use testsupport::{Background, Outside};
 
-/// Starts a container as the README does, under another name; it ends with the guard at the latest.
+/// Starts a container as its page does, under another name; it ends with the guard at the latest.
 fn start(node: &Node, name: &str) -> (Pod, Background) {
-    let line = readme::block("ctr", "sh", 0).replace(" web ", &format!(" {name} "));
+    let line = pages::block("docs/runtimes/ctr.md", "sh", 0).replace(" web ", &format!(" {name} "));
     let background = node.background(words(&line));
     // ctr's own namespace stands before the name.
     let id = format!("default-{name}");
@@ -23,9 +23,11 @@ fn start(node: &Node, name: &str) -> (Pod, Background) {
     (Pod { id, netns }, background)
 }
 
-/// Ends it as the README does, and waits until ctr has taken its network away.
+/// Ends it as its page does, and waits until ctr has taken its network away.
 fn end(node: &Node, name: &str, pod: &Pod) {
-    node.run_lines(&readme::block("ctr", "sh", 1).replace(" web", &format!(" {name}")));
+    node.run_lines(
+        &pages::block("docs/runtimes/ctr.md", "sh", 1).replace(" web", &format!(" {name}")),
+    );
     let cache = format!("/var/lib/cni/results/pods-{}-eth0", pod.id);
     node.wait_for("ctr's DEL", || {
         let ended =
@@ -37,7 +39,7 @@ fn end(node: &Node, name: &str, pod: &Pod) {
 #[test]
 fn containers_live_and_leave_nothing() {
     let node = Node::new();
-    node.configure("10-pods.conflist", &readme::block("containerd", "json", 0));
+    node.configure("10-pods.conflist", &pages::block("docs/runtimes/containerd.md", "json", 0));
     let _containerd = Containerd::start(&node);
     let (web, _web) = start(&node, "web");
     let (db, _db) = start(&node, "db");

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use e2e::peer::{PORT, Place};
-use e2e::{Node, Pod, plugins, podman, readme, remains};
+use e2e::{Node, Pod, pages, plugins, podman, remains};
 use testsupport::Outside;
 
-/// What is left of containers of the README's network; podman takes even the bridge away with it.
+/// What is left of containers of the page's network; podman takes even the bridge away with it.
 fn remains(node: &Node, pods: &[&Pod]) -> Vec<String> {
     let mut marks = vec!["10.99.", "fd99::"];
     marks.extend(pods.iter().map(|pod| pod.id.as_str()));
@@ -39,7 +39,7 @@ fn containers_of_a_created_network_live_and_leave_nothing() {
     let node = Node::new();
     podman::prepare(&node);
     // The last of these commands is a ping of one container by the other.
-    let output = node.run_lines(&readme::block("podman", "sh", 0));
+    let output = node.run_lines(&pages::block("docs/runtimes/podman.md", "sh", 0));
     assert!(output.contains("1 packets received"), "{output}");
     let (web, db) = (podman::container(&node, "web"), podman::container(&node, "db"));
     assert_eq!(db.addresses(&node).first().unwrap(), "10.99.0.10");
@@ -48,7 +48,7 @@ fn containers_of_a_created_network_live_and_leave_nothing() {
     assert_connected(&node, &web, &db);
     assert_published(&node, &web);
 
-    let commands = readme::block("podman", "sh", 1);
+    let commands = pages::block("docs/runtimes/podman.md", "sh", 1);
     let mut commands = commands.lines();
     node.must(commands.next().unwrap());
     let links = web.run(&node, &["ip", "-oneline", "link"]);
@@ -59,7 +59,7 @@ fn containers_of_a_created_network_live_and_leave_nothing() {
     assert_connected(&node, &web, &db);
     assert_published(&node, &web);
 
-    node.run_lines(&readme::block("podman", "sh", 2));
+    node.run_lines(&pages::block("docs/runtimes/podman.md", "sh", 2));
     assert_eq!(remains(&node, &[&web, &db]), Vec::<String>::new());
     assert_eq!(plugins::failed(), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use std::fs;
 use e2e::containerd::{Containerd, pod};
 use e2e::peer::{PORT, Place};
 use e2e::plugins::Suite;
-use e2e::{Node, Pod, plugins, podman, readme, remains};
+use e2e::{Node, Pod, pages, plugins, podman, remains};
 use serde_json::Value;
 use testsupport::Outside;
 
@@ -83,7 +83,7 @@ fn delete_records(node: &Node) {
 }
 
 fn network() -> String {
-    readme::block("containerd", "json", 0)
+    pages::block("docs/runtimes/containerd.md", "json", 0)
 }
 
 /// The same for containers on a network that podman made, and that `change` may change.
@@ -91,7 +91,7 @@ fn swap_under_podman((from, to): (Suite, Suite), end: End, change: fn(String) ->
     let node = Node::new();
     plugins::install(from);
     podman::prepare(&node);
-    let commands = readme::block("podman", "sh", 0);
+    let commands = pages::block("docs/runtimes/podman.md", "sh", 0);
     let mut commands = commands.lines().filter(|line| !line.contains("exec"));
     node.must(commands.next().unwrap());
     let file = "/etc/cni/net.d/backend.conflist";
@@ -100,9 +100,9 @@ fn swap_under_podman((from, to): (Suite, Suite), end: End, change: fn(String) ->
     let (web, db) = (podman::container(&node, "web"), podman::container(&node, "db"));
     plugins::install(to);
     assert_connected(&node, &web, &db);
-    node.run_lines(&readme::block("podman", "sh", 1));
+    node.run_lines(&pages::block("docs/runtimes/podman.md", "sh", 1));
     assert_connected(&node, &web, &db);
-    node.run_lines(&readme::block("podman", "sh", 2));
+    node.run_lines(&pages::block("docs/runtimes/podman.md", "sh", 2));
     assert_eq!(plugins::failed(), Vec::<String>::new());
     if end == End::Tidied {
         delete_records(&node);

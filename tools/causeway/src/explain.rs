@@ -1,7 +1,7 @@
 //! `causeway explain`: what an error code, a finding, a key or an error text means, and what to do.
 //!
 //! Codes are those of the table that the plugins' errors come from; keys and findings are explained by the
-//! tables of README.md and docs/operating.md, which this executable holds.
+//! tables of docs/plugins and docs/operating.md, which this executable holds.
 
 use cni_common::{Code, Error, Result};
 use serde::Serialize;
@@ -10,7 +10,17 @@ use serde_json::Value;
 use crate::exit::Exit;
 use crate::output::{Colour, Output};
 
-const README: &str = include_str!("../../../README.md");
+/// The pages of the plugins, by the words for each.
+const PLUGINS: [(&str, &str); 8] = [
+    ("bridge", include_str!("../../../docs/plugins/bridge.md")),
+    ("host-local (ipam)", include_str!("../../../docs/plugins/host-local.md")),
+    ("static (ipam)", include_str!("../../../docs/plugins/static.md")),
+    ("portmap", include_str!("../../../docs/plugins/portmap.md")),
+    ("firewall", include_str!("../../../docs/plugins/firewall.md")),
+    ("bandwidth", include_str!("../../../docs/plugins/bandwidth.md")),
+    ("tuning", include_str!("../../../docs/plugins/tuning.md")),
+    ("every plugin", include_str!("../../../docs/plugins/README.md")),
+];
 const OPERATING: &str = include_str!("../../../docs/operating.md");
 
 /// What plugins say in errors of a code that the text itself does not name.
@@ -64,9 +74,11 @@ fn text(one: &Explanation, output: Output) -> String {
 fn find(what: &str) -> Vec<Explanation> {
     let codes: Vec<Code> = codes(what);
     let mut all: Vec<Explanation> = codes.into_iter().map(of_code).collect();
-    all.extend(rows(OPERATING, "| Finding |", what));
-    all.extend(rows(README, "| Key |", what));
-    all.extend(rows(README, "| Key or variable |", what));
+    all.extend(rows(OPERATING, "| Finding |", "", what));
+    for (plugin, page) in PLUGINS {
+        all.extend(rows(page, "| Key |", plugin, what));
+        all.extend(rows(page, "| Key or variable |", plugin, what));
+    }
     all
 }
 
@@ -96,12 +108,12 @@ fn of_code(code: Code) -> Explanation {
     Explanation { what, means: code.meaning().to_owned(), advice: code.advice().to_owned() }
 }
 
-/// The rows of a document's tables with this title whose first cell names the word.
-fn rows(document: &str, title: &str, word: &str) -> Vec<Explanation> {
+/// The rows of a document's tables with this title whose first cell names the word; `owner` is whose
+/// keys they are.
+fn rows(document: &str, title: &str, owner: &str, word: &str) -> Vec<Explanation> {
     let mut found = Vec::new();
-    let (mut heading, mut is_inside) = ("", false);
+    let mut is_inside = false;
     for line in document.lines() {
-        heading = line.strip_prefix("### ").unwrap_or(heading);
         is_inside = line.starts_with(title) || (is_inside && line.starts_with('|'));
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [first, rest @ ..] = cells.as_slice() else { continue };
@@ -112,12 +124,12 @@ fn rows(document: &str, title: &str, word: &str) -> Vec<Explanation> {
         let cell = |at: usize| rest.get(at).copied().unwrap_or_default();
         found.push(match title {
             "| Key |" => Explanation {
-                what: format!("{word} of {}", heading.replace('`', "")),
+                what: format!("{word} of {owner}"),
                 means: cell(1).to_owned(),
                 advice: format!("default: {}; in the reference plugins: {}", cell(0), cell(2)),
             },
             "| Key or variable |" => Explanation {
-                what: format!("{word} of every plugin"),
+                what: format!("{word} of {owner}"),
                 means: cell(0).to_owned(),
                 advice: format!("in the reference plugins: {}", cell(1)),
             },

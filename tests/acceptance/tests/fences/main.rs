@@ -13,6 +13,7 @@
 
 mod crates;
 mod decisions;
+mod links;
 mod modules;
 mod plugins;
 mod source;

@@ -37,12 +37,17 @@ fn what_is_installed_packaged_and_tested_is_the_same_list() {
 }
 
 #[test]
-fn the_readme_shows_each_installed_and_has_its_keys() {
-    let readme = golden::read("README.md");
+fn the_readme_shows_each_installed_and_its_page_has_its_keys() {
+    let (readme, index) = (golden::read("README.md"), golden::read("docs/plugins/README.md"));
     for name in PLUGINS {
         let installed =
             format!("/opt/cni/bin/{name}: 1.9.1 (kept as {name}.reference) → causeway ");
         assert!(readme.contains(&installed), "{name} is not among what scripts/install prints");
-        assert!(readme.contains(&format!("\n### `{name}`")), "{name} has no section");
+        assert!(index.contains(&format!("| [{name}]({name}.md) |")), "{name} is not in the index");
+        let page = golden::read(&format!("docs/plugins/{name}.md"));
+        assert!(page.starts_with(&format!("# {name}\n")), "{name} has no page");
+        for section in ["## Keys", "## What is different"] {
+            assert!(page.contains(&format!("\n{section}\n")), "{name} has no section {section:?}");
+        }
     }
 }

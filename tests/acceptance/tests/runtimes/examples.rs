@@ -88,9 +88,9 @@ fn find_lists(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_readme_shows_containerds_list() {
+fn the_page_of_containerd_shows_its_list() {
     let list = golden::read("examples/containerd/10-pods.conflist");
-    assert!(golden::read("README.md").contains(&format!("```json\n{list}```")));
+    assert!(golden::read("docs/runtimes/containerd.md").contains(&format!("```json\n{list}```")));
 }
 
 #[test]
