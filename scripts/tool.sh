@@ -38,7 +38,7 @@ tool_documents() {
 tool_version() {
     local said
     there "$1" || { printf 'nothing\n' && return; }
-    said=$(env -i timeout 10 "$1" --version </dev/null 2>/dev/null) || said="a file that tells no version"
+    said=$(env -i timeout 10 "$1" -V </dev/null 2>/dev/null) || said="a file that tells no version"
     printf '%s\n' "$said"
 }
 

@@ -26,6 +26,10 @@ impl Plugin for Probe {
         "probe"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         let config = &request.request.config;
         let journal = Journal::of(&config.keys)?;

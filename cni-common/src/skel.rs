@@ -4,6 +4,7 @@
 //! command needs, stdin, the configuration's common keys, the version. Only this module writes
 //! stdout, once; whatever happens, a failure prints one JSON error object and exits 1.
 
+mod about;
 mod environment;
 mod panic;
 mod stdio;
@@ -28,6 +29,9 @@ pub use environment::Environment;
 pub trait Plugin: Sync {
     /// The executable's name.
     fn name(&self) -> &'static str;
+
+    /// What it is for, in one line: its package's description.
+    fn purpose(&self) -> &'static str;
 
     /// The versions it speaks.
     fn versions(&self) -> &'static [Version] {
@@ -185,7 +189,7 @@ pub fn main(plugin: &dyn Plugin) -> ExitCode {
 fn run(plugin: &dyn Plugin, asked: &mut Version) -> Result<()> {
     let environment = Environment::read()?;
     let Some(word) = environment.command.as_deref() else {
-        return stdio::about(plugin.name(), plugin.versions());
+        return about::answer(plugin);
     };
     let command = Command::find(word)?;
     command.require(&environment)?;

@@ -74,9 +74,9 @@ pub(super) enum Command {
 /// What a command requires.
 pub(super) struct Requirement {
     command: Command,
-    word: &'static str,
-    variables: &'static [&'static str],
-    since: Version,
+    pub(super) word: &'static str,
+    pub(super) variables: &'static [&'static str],
+    pub(super) since: Version,
 }
 
 /// The requirement table (CNI specification, section 2; FACTS of the versions in its history).

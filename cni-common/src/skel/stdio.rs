@@ -10,7 +10,6 @@ use nix::sys::stat::{SFlag, fstat, makedev};
 
 use super::Command;
 use crate::error::{Code, Error, Result};
-use crate::spec::Version;
 
 /// More than any configuration with its `prevResult` needs.
 const MAX_BYTES: u64 = 1 << 20;
@@ -108,14 +107,8 @@ fn closed() -> Error {
     error
 }
 
-/// What a person sees who types the plugin's name. Callers parse both lines.
-pub(super) fn about(name: &str, versions: &[Version]) -> Result<()> {
-    let versions: Vec<&str> = versions.iter().map(|version| version.as_str()).collect();
-    let text = format!(
-        "CNI {name} plugin v{}\nCNI protocol versions supported: {}\n",
-        env!("CARGO_PKG_VERSION"),
-        versions.join(", ")
-    );
+/// Writes `text` to stderr as it is.
+pub(super) fn print_aside(text: &str) -> Result<()> {
     std::io::stderr()
         .write_all(text.as_bytes())
         .map_err(|error| Error::new(Code::Io, format!("write to stderr: {error}")))

@@ -33,6 +33,10 @@ impl Plugin for Bandwidth {
         "bandwidth"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     fn versions(&self) -> &'static [Version] {
         &VERSIONS
     }

@@ -41,6 +41,10 @@ impl Plugin for Bridge {
         "bridge"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         add::add(request)
     }

@@ -42,6 +42,10 @@ impl Plugin for Firewall {
         "firewall"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     /// As the reference.
     fn versions(&self) -> &'static [Version] {
         &[Version::V0_4_0, Version::V1_0_0, Version::V1_1_0]

@@ -23,6 +23,10 @@ impl Plugin for Loopback {
         "loopback"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     fn reads_ifname(&self) -> bool {
         false
     }

@@ -42,6 +42,10 @@ impl Plugin for Portmap {
         "portmap"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         add::add(request)
     }

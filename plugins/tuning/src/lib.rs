@@ -34,6 +34,10 @@ impl Plugin for Tuning {
         "tuning"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         add::add(request)
     }

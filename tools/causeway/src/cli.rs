@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
 use cni_common::Result;
+use cni_common::spec::Version;
 
 use crate::exit::Exit;
 use crate::gc::Effect;
@@ -12,14 +14,34 @@ use crate::networks::Places;
 use crate::output::{self, Form, Output};
 use crate::{check, explain, gc, ls, metrics, net, pool, preview, repair, shell, watch};
 
-/// What stands below every help text.
+/// What stands below the help text of every command.
 const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
     something was mended, 4 something wrong is left, 8 the tool could not do its work, 16 the command \
     line is wrong.";
 
+/// Where all of it is explained, once a package has installed it.
+const DOCUMENTATION: &str = "documentation: man causeway, /usr/share/doc/causeway";
+
+/// What `--version` says: the versions of the protocol, too.
+fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let spoken: Vec<&str> = Version::ALL.iter().map(|version| version.as_str()).collect();
+        let own = env!("CARGO_PKG_VERSION");
+        let spoken = spoken.join(", ");
+        format!("{own}\nCNI protocol versions supported: {spoken}\n{DOCUMENTATION}")
+    });
+    &TEXT
+}
+
+/// What stands below the tool's own help text.
+fn after_help() -> String {
+    format!("{EXIT_STATUS}\n\nCauseway {}", long_version())
+}
+
 /// Shows, checks and mends what the Causeway CNI plugins have made on this host.
 #[derive(Debug, Parser)]
-#[command(name = "causeway", version, after_help = EXIT_STATUS, disable_help_subcommand = true)]
+#[command(name = "causeway", version, long_version = long_version(), after_help = after_help(),
+    disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     places: PlaceArguments,

@@ -37,6 +37,10 @@ impl Plugin for HostLocal {
         "host-local"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         let config = Config::parse(&request.request.config, &request.request.args()?)?;
         let (result, given) =

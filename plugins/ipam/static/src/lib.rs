@@ -22,6 +22,10 @@ impl Plugin for Static {
         "static"
     }
 
+    fn purpose(&self) -> &'static str {
+        env!("CARGO_PKG_DESCRIPTION")
+    }
+
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
         Ok(Added::new(add(request)?, Vec::new))
     }
