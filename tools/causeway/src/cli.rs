@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -114,6 +115,10 @@ pub(crate) enum Command {
         /// Write them into this file as a whole, for the node exporter's textfile collector
         #[arg(long, value_name = "FILE")]
         textfile: Option<PathBuf>,
+        /// Serve them over HTTP at this address and port until SIGTERM or SIGINT, and read anew for each
+        /// scrape; with port 0 the kernel chooses one
+        #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "textfile")]
+        listen: Option<SocketAddr>,
     },
     /// Say what an ADD would do here, line by line, without doing it
     Plan(preview::Target),
@@ -175,7 +180,8 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
             repair::repair(&places, network.as_deref(), (Effect::of(*dry_run), output))
         }
         Command::Watch { network } => watch::watch(&places, network.as_deref(), output),
-        Command::Metrics { textfile } => metrics::metrics(&places, textfile.as_deref()),
+        Command::Metrics { listen: Some(address), .. } => metrics::serve(&places, *address),
+        Command::Metrics { textfile, .. } => metrics::metrics(&places, textfile.as_deref()),
         Command::Plan(target) => preview::plan(target, &places, output),
         Command::Explain { what } => explain::explain(&what.join(" "), output),
         Command::Net(call) => net::run(call, &places, output),

@@ -25,6 +25,7 @@ mod plugins;
 mod pool;
 mod preview;
 mod repair;
+mod serve;
 mod shell;
 mod watch;
 

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::SystemTime;
 
-use cni_common::{Error, Result};
+use cni_common::Result;
 
 use crate::attachments::State;
 use crate::check::{self, MAX_PORTS, Seen};
 use crate::exit::Exit;
 use crate::networks::Places;
-use crate::{output, pool};
+use crate::{output, pool, serve};
 
 /// Prints them, or writes them into a file for the node exporter's textfile collector: as a whole, by
 /// renaming.
@@ -20,16 +20,17 @@ pub(crate) fn metrics(places: &Places, textfile: Option<&Path>) -> Result<Exit> 
     let text = text(places)?;
     match textfile {
         None => output::print(&text)?,
-        Some(path) => replace(path, &text)?,
+        // The collector reads what ends in .prom, and nothing else.
+        Some(path) => output::replace(path, &text)?,
     }
     Ok(Exit::OK)
 }
 
-fn replace(path: &Path, text: &str) -> Result<()> {
-    // The collector reads what ends in .prom.
-    let fresh = PathBuf::from(format!("{}.new", path.display()));
-    fs::write(&fresh, text).map_err(|error| Error::io("write", &fresh, &error))?;
-    fs::rename(&fresh, path).map_err(|error| Error::io("write", path, &error))
+/// Serves them over HTTP until the process is told to end.
+pub(crate) fn serve(places: &Places, address: SocketAddr) -> Result<Exit> {
+    let places = places.clone();
+    serve::serve(address, move || text(&places))?;
+    Ok(Exit::OK)
 }
 
 fn text(places: &Places) -> Result<String> {

@@ -1,8 +1,9 @@
 //! Standard output: a listing as text for a person, or as one JSON object for a program. Nothing needs a
 //! terminal; only on one are there colours.
 
-use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use cni_common::{Code, Error, Result};
 use serde::Serialize;
@@ -107,6 +108,13 @@ pub(crate) fn follow(text: &str) -> Result<bool> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Error::new(Code::Io, format!("write to standard output: {error}"))),
     }
+}
+
+/// Writes a file as a whole, by renaming.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
+    let fresh = PathBuf::from(format!("{}.new", path.display()));
+    fs::write(&fresh, text).map_err(|error| Error::io("write", &fresh, &error))?;
+    fs::rename(&fresh, path).map_err(|error| Error::io("write", path, &error))
 }
 
 /// Says on standard error what went wrong.

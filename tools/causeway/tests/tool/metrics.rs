@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::listen::Listening;
 use crate::node::{Node, lease, pods};
 
 fn example(name: &str) -> PathBuf {
@@ -75,4 +76,15 @@ fn the_units_call_commands_that_there_are() {
         }
     }
     assert_eq!(calls, 4);
+}
+
+#[test]
+fn the_unit_of_the_metrics_serves_them_until_systemd_ends_it() {
+    let node = Node::new(&[pods()]);
+    let text = fs::read_to_string(example("systemd/causeway-metrics.service")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/causeway "));
+    let words: Vec<&str> = line.unwrap().split(' ').collect();
+    let tool = Listening::start(&node, &words);
+    assert!(tool.get("/metrics").contains("causeway_findings{"));
+    assert_eq!(tool.end("-TERM"), Some(0));
 }
