@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::gc::Effect;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
-use crate::{check, explain, gc, ls, metrics, net, pool, preview, repair, shell, watch};
+use crate::{check, explain, gc, graph, ls, metrics, net, pool, preview, repair, shell, watch};
 
 /// What stands below the help text of every command.
 const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
@@ -79,6 +79,8 @@ pub(crate) enum Command {
         /// Only of this network
         network: Option<String>,
     },
+    /// Draw bridges and what hangs on them: as text, as an SVG image or for graphviz
+    Graph(graph::Drawing),
     /// Show how much of each range set is held, reclaimable, cooling down, excluded and free
     Pool {
         /// Only of this network
@@ -171,6 +173,7 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
     };
     match &cli.command {
         Command::Ls { network } => ls::ls(&places, network.as_deref(), output),
+        Command::Graph(drawing) => graph::graph(drawing, &places, output),
         Command::Pool { network } => pool::pool(&places, network.as_deref(), output),
         Command::Check { network } => check::check(&places, network.as_deref(), output),
         Command::Gc { network, dry_run } => {

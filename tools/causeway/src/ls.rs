@@ -1,6 +1,7 @@
 //! `causeway ls`: every attachment.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -46,22 +47,23 @@ struct DockerContainer {
     ipv6_address: String,
 }
 
-#[derive(Serialize)]
+/// An attachment, as JSON has it.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
-    state: &'static str,
+pub(crate) struct Listed {
+    pub(crate) state: &'static str,
     /// What proves the state, where it is not seen.
-    reason: Option<String>,
-    container: String,
-    interface: String,
-    pod: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) container: String,
+    pub(crate) interface: String,
+    pub(crate) pod: Option<String>,
     netns: Option<String>,
-    addresses: Vec<String>,
+    pub(crate) addresses: Vec<String>,
     mac: Option<String>,
     mtu: Option<u32>,
-    host_interface: Option<String>,
-    bridge: Option<String>,
-    ports: Vec<ListedPort>,
+    pub(crate) host_interface: Option<String>,
+    pub(crate) bridge: Option<String>,
+    pub(crate) ports: Vec<ListedPort>,
     rules: Vec<&'static str>,
     /// Bits a second, as its runtime asked for them.
     rates: Option<Map<String, Value>>,
@@ -71,15 +73,24 @@ struct Listed {
     causeway: bool,
 }
 
-#[derive(Serialize)]
+/// A published port, as JSON has it.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ListedPort {
+pub(crate) struct ListedPort {
     #[serde(rename = "hostIP")]
     host_ip: Option<IpAddr>,
     host_port: u16,
     container_ip: IpAddr,
     container_port: u16,
     protocol: String,
+    #[serde(skip)]
+    shown: String,
+}
+
+impl fmt::Display for ListedPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
 }
 
 /// Lists them.
@@ -124,7 +135,8 @@ fn docker(key: &Key, attached: &Attached, network: &Network) -> DockerContainer 
     }
 }
 
-fn listed(
+/// What is told of an attachment.
+pub(crate) fn listed(
     key: &Key,
     attached: &Attached,
     (network, attachments): (&Network, &Attachments),
@@ -135,6 +147,7 @@ fn listed(
         container_ip: port.container_ip,
         container_port: port.container_port,
         protocol: port.protocol.clone(),
+        shown: port.to_string(),
     });
     Listed {
         state: attached.state.word(),
@@ -221,12 +234,6 @@ fn line(
     };
     let host = attached.host_name().unwrap_or_default().to_owned();
     let plain = |text: String| (Colour::Plain, text);
-    let colour = match attached.state {
-        State::Alive => Colour::Good,
-        State::Busy => Colour::Faint,
-        State::OnlyLease | State::OnlyLink | State::OnlyRules => Colour::Warning,
-        State::Gone | State::Unfinished => Colour::Bad,
-    };
     vec![
         plain(key.network.clone()),
         plain(container),
@@ -237,12 +244,22 @@ fn line(
         plain(bridge(attached, attachments).unwrap_or_default().to_owned()),
         plain(joined(attached.ports.iter().map(ToString::to_string).collect())),
         plain(attached.since().map(age).unwrap_or_default()),
-        (colour, attached.state.word().to_owned()),
+        (colour(attached.state), attached.state.word().to_owned()),
     ]
 }
 
+/// The colour of a state.
+pub(crate) fn colour(state: State) -> Colour {
+    match state {
+        State::Alive => Colour::Good,
+        State::Busy => Colour::Faint,
+        State::OnlyLease | State::OnlyLink | State::OnlyRules => Colour::Warning,
+        State::Gone | State::Unfinished => Colour::Bad,
+    }
+}
+
 /// As much of a container's ID as people look at: the IDs of runtimes are 64 hexadecimal digits.
-fn short(container: &str) -> &str {
+pub(crate) fn short(container: &str) -> &str {
     let is_digest = container.len() == 64 && container.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_digest { container.get(..12).unwrap_or(container) } else { container }
 }

@@ -15,6 +15,7 @@ mod cli;
 mod exit;
 mod explain;
 mod gc;
+mod graph;
 mod lacks;
 mod ls;
 mod metrics;

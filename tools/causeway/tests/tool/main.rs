@@ -11,6 +11,7 @@
 mod check;
 mod explain;
 mod gc;
+mod graph;
 mod listen;
 mod ls;
 mod metrics;
