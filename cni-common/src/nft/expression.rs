@@ -69,7 +69,24 @@ impl Expression {
             && wanted.attributes.iter().all(|attribute| self.attributes.contains(attribute))
     }
 
-    fn attribute(&self, kind: u16) -> Option<&[u8]> {
+    /// What it is.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The attribute, if it is a number.
+    pub(super) fn number_of(&self, kind: u16) -> Option<u32> {
+        self.attribute(kind)?.try_into().ok().map(u32::from_be_bytes)
+    }
+
+    /// The attribute, if it is a value: one attribute in another one.
+    pub(super) fn data(&self, kind: u16) -> Option<Vec<u8>> {
+        let data = nested(self.attribute(kind)?);
+        data.into_iter().find(|(kind, _)| *kind == DATA_VALUE).map(|(_, value)| value)
+    }
+
+    /// The attribute.
+    pub(super) fn attribute(&self, kind: u16) -> Option<&[u8]> {
         self.attributes.iter().find(|(found, _)| *found == kind).map(|(_, value)| value.as_slice())
     }
 

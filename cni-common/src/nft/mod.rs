@@ -7,6 +7,7 @@
 //! - `compile`, `expression`: a rule as the kernel's expressions.
 //! - `encode`, `element`: operations as netlink messages.
 //! - `decode`, `found`: the kernel's answers as values.
+//! - `passage`: what becomes of a packet in a chain that was found.
 //! - `userdata`: comments as `nft` stores and prints them.
 
 mod compile;
@@ -15,6 +16,7 @@ mod element;
 mod encode;
 mod expression;
 mod found;
+mod passage;
 mod ruleset;
 mod statement;
 mod userdata;
@@ -24,6 +26,7 @@ pub(crate) use decode::{chain, generation, rule, set_name, table, table_use};
 pub(crate) use element::{elements, key_element, parts};
 pub(crate) use encode::{encode, header, table_attribute};
 pub use found::{FoundChain, FoundHook, FoundRule, FoundTable, Generation};
+pub use passage::{Packet, Passage, Place, Via};
 pub use ruleset::{
     BaseChain, ChainType, Element, Family, Hook, Keys, Operation, Policy, Set, Table,
 };

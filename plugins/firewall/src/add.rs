@@ -1,6 +1,7 @@
 //! ADD: what the container sends and is sent is let through, or nothing is left of it.
 
 use cni_common::skel::{Added, AttachmentRequest};
+use cni_common::spec::CniResult;
 use cni_common::sys::attacher;
 use cni_common::sys::iptables::has_legacy_table;
 use cni_common::sys::nft::{Nft, is_unsupported};
@@ -13,10 +14,7 @@ use crate::{accept, del, foreign, iptables, nftables, zone};
 
 /// Lets packets through and keeps bridges apart.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let config = Config::parse(&request.request.config)?;
-    let result = request.required_prev_result(crate::NO_PREV_RESULT)?;
-    let mut subject = Subject::with(&request.attachment, &result);
-    subject.require_bridge(config.policy)?;
+    let (result, mut subject, config) = read(request)?;
     // Held to the end of the process: until the result is printed an ADD can still be undone.
     let lock = attacher::lock(names::lock_offset(&request.attachment), &request.attachment)?;
     if let Err(error) = make(&mut subject, &config) {
@@ -26,6 +24,21 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         let _held = &lock;
         del::remove(&subject, subject.zone.as_deref())
     }))
+}
+
+/// Makes again what is missing of it, for who holds the attachment's lock. Nothing is undone where that fails:
+/// the container lives on with what there is.
+pub fn put_back(request: &AttachmentRequest<'_>) -> Result<()> {
+    let (_result, mut subject, config) = read(request)?;
+    make(&mut subject, &config)
+}
+
+fn read(request: &AttachmentRequest<'_>) -> Result<(CniResult, Subject, Config)> {
+    let config = Config::parse(&request.request.config)?;
+    let result = request.required_prev_result(crate::NO_PREV_RESULT)?;
+    let subject = Subject::with(&request.attachment, &result);
+    subject.require_bridge(config.policy)?;
+    Ok((result, subject, config))
 }
 
 fn make(subject: &mut Subject, config: &Config) -> Result<()> {

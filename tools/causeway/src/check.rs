@@ -5,10 +5,12 @@
 //!
 //! - `attachments`: what is wrong with an attachment.
 //! - `host`: what is wrong with the host for them.
+//! - `forwarding`: chains of others that drop what they send.
 //! - `lists`: network lists that can't work.
 //! - `listeners`: programs that listen on a published port.
 
 mod attachments;
+mod forwarding;
 mod host;
 mod listeners;
 mod lists;
@@ -81,9 +83,11 @@ impl Finding {
 }
 
 /// All of them, as JSON has it.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Findings {
     findings: Vec<Finding>,
+    /// What may be wrong, and can't be told.
+    unknown: Vec<Finding>,
 }
 
 /// What there is at one time.
@@ -94,10 +98,10 @@ pub(crate) struct Seen {
 
 /// Looks for them.
 pub(crate) fn check(places: &Places, network: Option<&str>, output: Output) -> Result<Exit> {
-    let mut findings = look(places, network)?;
+    let Findings { mut findings, unknown } = look(places, network)?;
     if !findings.iter().all(Finding::is_steady) {
         thread::sleep(MOMENT);
-        let again = look(places, network)?;
+        let again = look(places, network)?.findings;
         let is_same = |one: &Finding, other: &Finding| {
             (one.kind, &one.network, &one.subject) == (other.kind, &other.network, &other.subject)
         };
@@ -105,8 +109,8 @@ pub(crate) fn check(places: &Places, network: Option<&str>, output: Output) -> R
             finding.is_steady() || again.iter().any(|other| is_same(finding, other))
         });
     }
-    let findings = Findings { findings };
-    output.show(&findings, || text(&findings.findings, output))?;
+    let findings = Findings { findings, unknown };
+    output.show(&findings, || text(&findings, output))?;
     Ok(Exit::LEFT.when(!findings.findings.is_empty()))
 }
 
@@ -119,39 +123,55 @@ impl Seen {
     }
 }
 
-fn look(places: &Places, network: Option<&str>) -> Result<Vec<Finding>> {
+fn look(places: &Places, network: Option<&str>) -> Result<Findings> {
     let seen = Seen::new(places)?;
-    let mut findings = findings(&seen)?;
+    let mut all = all(&seen)?;
     if let Some(name) = network {
         seen.networks.only(Some(name))?;
-        findings.retain(|finding| finding.network == name);
+        all.findings.retain(|finding| finding.network == name);
+        all.unknown.retain(|finding| finding.network == name);
     }
-    Ok(findings)
+    Ok(all)
 }
 
 /// What is wrong with what is seen.
 pub(crate) fn findings(seen: &Seen) -> Result<Vec<Finding>> {
+    Ok(all(seen)?.findings)
+}
+
+fn all(seen: &Seen) -> Result<Findings> {
     let mut findings = Vec::new();
     lists::look(seen, &mut findings);
     host::overlaps(seen, &mut findings);
     attachments::look(seen, &mut findings)?;
     host::look(seen, &mut findings)?;
     listeners::look(seen, &mut findings);
-    findings
-        .sort_by(|a, b| (&a.network, a.kind, &a.subject).cmp(&(&b.network, b.kind, &b.subject)));
-    findings.dedup();
-    Ok(findings)
+    let forwarding = forwarding::look(seen)?;
+    findings.extend(forwarding.dropping);
+    let mut found = Findings { findings, unknown: forwarding.unknown };
+    for list in [&mut found.findings, &mut found.unknown] {
+        list.sort_by(|a, b| {
+            (&a.network, a.kind, &a.subject).cmp(&(&b.network, b.kind, &b.subject))
+        });
+        list.dedup();
+    }
+    Ok(found)
 }
 
-fn text(findings: &[Finding], output: Output) -> String {
-    if findings.is_empty() {
-        return "nothing is wrong\n".to_owned();
-    }
+fn text(found: &Findings, output: Output) -> String {
     let mut text = String::new();
-    for finding in findings {
+    if found.findings.is_empty() {
+        text.push_str("nothing is wrong\n");
+    }
+    for finding in &found.findings {
         let Finding { kind, subject, fault, means, mend, .. } = finding;
         text.push_str(&format!("{} {subject}: {fault}\n", output.paint(Colour::Bad, kind)));
         text.push_str(&format!("    {means}\n    mend: {mend}\n"));
+    }
+    for unknown in &found.unknown {
+        let Finding { kind, subject, fault, means, mend, .. } = unknown;
+        text.push_str(&format!("{} {subject}: {fault}\n", output.paint(Colour::Warning, kind)));
+        text.push_str(&format!("    {means}\n    see: {mend}\n"));
     }
     text
 }

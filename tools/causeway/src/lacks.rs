@@ -359,7 +359,8 @@ fn ensure_rules(
             causeway_portmap::Portmap.add(request).map(drop)
         })?,
         Rules::Firewall => plugins::request((network, attached), "firewall", |request| {
-            causeway_firewall::Firewall.add(request).map(drop)
+            // Its ADD would wait for the lock that is held here.
+            causeway_firewall::add::put_back(request)
         })?,
         Rules::Limits => plugins::request((network, attached), "bandwidth", |request| {
             causeway_bandwidth::Bandwidth.add(request).map(drop)

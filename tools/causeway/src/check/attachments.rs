@@ -61,7 +61,10 @@ fn state(key: &Key, attached: &Attached, seen: &Seen) -> Option<Finding> {
                 attached.host_name().unwrap_or_default()
             ),
             "its addresses, if it has any, may be given to somebody else",
-            "have its runtime detach it, or take the link off the bridge".to_owned(),
+            format!(
+                "if nobody needs it: ip link set dev {} nomaster",
+                attached.host_name().unwrap_or_default()
+            ),
         ),
         State::OnlyRules => (
             "rules-without-attachment",

@@ -1,7 +1,7 @@
 //! What is wrong with the host for the containers on it.
 
-use causeway_firewall::foreign;
 use cni_common::Result;
+use cni_common::nft::{FoundRule, Verdict};
 use cni_common::packet_filter::table::INET;
 use cni_common::sys::iptables::{Protocol, has_legacy_table};
 use cni_common::sys::nft::Nft;
@@ -21,18 +21,18 @@ const OTHER_GUARD: &str = "KUBE-FIREWALL";
 const RAW: &str = "raw";
 const GUARD_COMMENT: &str = "Causeway portmap: nobody";
 
-/// Looks at bridges and at the packet filter.
+/// Looks at bridges, and at what they let in.
 pub(super) fn look(seen: &Seen, findings: &mut Vec<Finding>) -> Result<()> {
     let mut nft = Nft::open()?;
     for (network, bridge) in used_bridges(seen) {
         ports(seen, (network, bridge), findings);
         localnet((&mut nft, seen), (network, bridge), findings)?;
     }
-    dropping(&mut nft, seen, findings)
+    Ok(())
 }
 
 /// The bridges that attachments are on, each with its network.
-fn used_bridges(seen: &Seen) -> impl Iterator<Item = (&Network, &Link)> {
+pub(super) fn used_bridges(seen: &Seen) -> impl Iterator<Item = (&Network, &Link)> {
     seen.networks.all.values().filter_map(|network| {
         let name = network.bridge_name()?;
         let link = seen.attachments.bridges.values().find(|link| link.name == name)?;
@@ -96,7 +96,9 @@ fn localnet(
 fn is_guarded(nft: &mut Nft) -> Result<bool> {
     for chain in nft.list_chains()? {
         let is_own = chain.table.is(INET) && chain.name == causeway_portmap::plan::LOCALNET;
-        if is_own || chain.name == OTHER_GUARD {
+        let drops = |rule: &FoundRule| rule.verdict() == Some(Verdict::Drop);
+        let has_rule = is_own && nft.list_rules_of(&chain)?.iter().any(drops);
+        if chain.name == OTHER_GUARD || (has_rule && chain.hook.is_some()) {
             return Ok(true);
         }
         if chain.table.name == RAW {
@@ -107,57 +109,6 @@ fn is_guarded(nft: &mut Nft) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-/// Chains of others that are sure to drop what containers send.
-fn dropping(nft: &mut Nft, seen: &Seen, findings: &mut Vec<Finding>) -> Result<()> {
-    let has = |is: fn(&ipnetwork::IpNetwork) -> bool| {
-        seen.attachments.all.values().flat_map(|one| one.addresses()).any(|one| is(&one))
-    };
-    let four = has(ipnetwork::IpNetwork::is_ipv4).then_some(Protocol::Ipv4);
-    let six = has(ipnetwork::IpNetwork::is_ipv6).then_some(Protocol::Ipv6);
-    let protocols: Vec<Protocol> = four.into_iter().chain(six).collect();
-    if protocols.is_empty() {
-        return Ok(());
-    }
-    let gateways: Vec<&Network> = used_bridges(seen)
-        .map(|(network, _)| network)
-        .filter(|network| network.bridge.as_ref().is_some_and(is_gateway))
-        .collect();
-    for chain in foreign::list_dropping(nft, &protocols)? {
-        for network in &gateways {
-            let has_firewall =
-                network.list.as_ref().is_some_and(|(_, list)| list.find("firewall").is_some());
-            // What opens it is looked at by the plugin's CHECK.
-            if chain.is_iptables && has_firewall {
-                continue;
-            }
-            let what = match chain.rule {
-                Some(handle) => format!("its rule of handle {handle}"),
-                None => "its policy".to_owned(),
-            };
-            let mend = match chain.is_iptables {
-                true => "add the plugin firewall to the list, or accept the bridge's traffic there",
-                false => "accept the bridge's traffic in that chain, or remove it",
-            };
-            findings.push(Finding {
-                kind: "forwarding-dropped",
-                network: network.name.to_string(),
-                subject: format!("table {}, chain {}", chain.table, chain.name),
-                fault: format!(
-                    "{what} drops what {} forwards",
-                    network.bridge_name().unwrap_or_default()
-                ),
-                means: "containers reach nobody beyond their bridge, whatever other chains accept",
-                mend: mend.to_owned(),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn is_gateway(config: &causeway_bridge::config::BridgeConfig) -> bool {
-    config.gateway >= causeway_bridge::config::Gateway::Gateway
 }
 
 /// Networks whose ranges have an address in common.

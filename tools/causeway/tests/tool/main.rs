@@ -10,14 +10,17 @@
 
 mod check;
 mod explain;
+mod forwarding;
 mod gc;
 mod graph;
 mod listen;
 mod ls;
+mod mends;
 mod metrics;
 mod net;
 mod node;
 mod plan;
 mod pool;
+mod scene;
 mod thousand;
 mod watch;
