@@ -83,8 +83,8 @@ impl Code {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::IncompatibleVersion => {
-                "the plugin does not speak the list's `cniVersion`, or that does not have the \
-                 command"
+                "the plugin does not know the list's `cniVersion`, or that version does not have \
+                 the command"
             }
             Self::UnsupportedField => {
                 "a key or a value of the configuration is not supported; the message names \
@@ -101,18 +101,20 @@ impl Code {
             Self::InvalidConfig => {
                 "a value of the configuration is not valid; the message names key and value"
             }
-            Self::InvalidNetns => "`CNI_NETNS` names no network namespace, or the plugin's own",
+            Self::InvalidNetns => {
+                "`CNI_NETNS` names something that is no network namespace, or the plugin's own"
+            }
             Self::TryAgainLater => "another call holds a lock; the message names its process",
-            Self::NotAvailable => "no ADD can work now: something is wrong that the message names",
+            Self::NotAvailable => "no ADD can succeed now; the message says why",
             Self::NotAvailableLimited => {
-                "no ADD can work now, and containers that run are limited, too"
+                "no ADD can succeed now, and running containers may be affected, too"
             }
-            Self::Kernel => "the kernel refused a change of the network; the message has its words",
+            Self::Kernel => "the kernel refused a change of the network; the message says which",
             Self::Conflict => {
-                "something that is there already is in the way: an interface, an address, a \
-                 lease"
+                "something that exists already is in the way: an interface, an address, a lease, \
+                 a port"
             }
-            Self::CheckFailed => "CHECK found something other than what ADD had made",
+            Self::CheckFailed => "CHECK found that something is not as ADD made it",
             Self::Delegate => "another plugin could not be run, or did not answer as a plugin does",
             Self::Exhausted => "no address is left in a range set",
             Self::Internal => "a defect of the plugin itself",
@@ -127,42 +129,40 @@ impl Code {
                  1.0.0"
             }
             Self::UnsupportedField => "remove the key, or give it a value that docs/plugins names",
-            Self::UnknownContainer => "nothing: the runtime need not clean up",
+            Self::UnknownContainer => "nothing: there is nothing to clean up",
             Self::InvalidEnvironment => {
-                "that is the runtime's: look at its version, and at what is passed as \
+                "the runtime sets it: look at the runtime's version, and at what is passed as \
                  `CNI_ARGS`"
             }
             Self::Io => {
-                "look at the path that is named: its file system may be full, read-only or \
-                 missing"
+                "look at the named path: its file system may be full, read-only or not mounted"
             }
             Self::Decode => "correct the network list at the key that is named",
             Self::InvalidConfig => "correct the network list at the key that is named",
             Self::InvalidNetns => {
-                "the container may have ended meanwhile; else it is the runtime's"
+                "the container may have ended meanwhile; else look at the runtime, which passes it"
             }
             Self::TryAgainLater => {
-                "look at that process; if it hangs, end it: what it has begun is taken back"
+                "look at that process; if it hangs, end it: the next ADD or DEL undoes what it began"
             }
-            Self::NotAvailable => "mend that, then ask STATUS again",
+            Self::NotAvailable => "correct that, then ask STATUS again",
             Self::NotAvailableLimited => {
-                "mend what the message names; `causeway check` may tell more"
+                "correct what the message names; `causeway check` may say more"
             }
             Self::Kernel => "look at what is named; the plugin needs the capability CAP_NET_ADMIN",
             Self::Conflict => {
-                "the message says what and whose it is; `causeway gc` takes away what is dead"
+                "the message says what, and whose it is; `causeway gc` removes what is dead"
             }
-            Self::CheckFailed => {
-                "`causeway repair` puts back what is missing of a container that lives"
-            }
+            Self::CheckFailed => "`causeway repair` puts back what a running container lacks",
             Self::Delegate => {
-                "look whether it is in the folders of `CNI_PATH`, and what it says by itself"
+                "look whether it is in the folders of `CNI_PATH`, and what it prints when it is called by \
+                 hand"
             }
             Self::Exhausted => {
-                "`causeway pool` and `causeway ls` show who holds them, `causeway gc` frees \
-                 those of the dead; else give the network a larger range"
+                "`causeway gc` releases those of dead containers, `causeway pool` and `causeway ls` \
+                 show who holds the others; if all live, give the network a larger range"
             }
-            Self::Internal => "report it with the message; what the call had done is taken back",
+            Self::Internal => "report it with the message; the call undid what it had done",
         }
     }
 }

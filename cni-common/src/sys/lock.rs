@@ -102,7 +102,7 @@ fn late(path: &Path, timeout: Duration, identity: Option<Identity>) -> Error {
         None => "its holder is not visible in /proc/locks".to_owned(),
     };
     let message =
-        format!("lock {} not had within {} s: {holder}", path.display(), timeout.as_secs());
+        format!("lock {} not acquired within {} s: {holder}", path.display(), timeout.as_secs());
     Error::new(Code::TryAgainLater, message)
 }
 

@@ -228,7 +228,7 @@ impl Attaching<'_> {
             }
         }
         let bridge = self.config.bridge.as_str();
-        let message = format!("bridge {bridge:?} comes and goes: others make and remove it");
+        let message = format!("bridge {bridge:?} was made and removed again and again by others");
         Err(Error::new(Code::Conflict, message))
     }
 

@@ -38,7 +38,7 @@ impl Firewalld {
 
     /// Fails where it does not run, under this code.
     pub fn required(code: Code) -> Result<Self> {
-        let missing = "backend \"firewalld\": firewalld does not run, or not on the system bus";
+        let missing = "backend \"firewalld\": firewalld is not running, or not on the system bus";
         Self::find()?.ok_or_else(|| Error::new(code, missing))
     }
 

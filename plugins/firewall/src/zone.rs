@@ -56,7 +56,7 @@ pub fn bind(firewalld: &mut Firewalld, nft: &mut Nft, subject: &Subject) -> Resu
 
 /// Puts back what a reload of firewalld has forgotten.
 fn restore(firewalld: &mut Firewalld, nft: &mut Nft, (zone, ip): (&str, IpAddr)) -> Result<()> {
-    log::debug(|| format!("{ip} is in zone {zone} no more: put back"));
+    log::debug(|| format!("{ip} was no longer in zone {zone}: put back"));
     firewalld.bind(zone, ip)?;
     // Its container may have been detached since.
     match nftables::owner_of(nft, ip)? {

@@ -173,6 +173,15 @@ mod tests {
     }
 
     #[test]
+    fn the_page_for_operators_says_of_every_code_the_same() {
+        let page = include_str!("../../../docs/when-something-is-wrong.md");
+        for code in Code::ALL {
+            let row = format!("| {} | {} | {} |\n", code as u32, code.meaning(), code.advice());
+            assert!(page.contains(&row), "not in the page: {row}");
+        }
+    }
+
+    #[test]
     fn keys_and_findings_are_those_of_the_documents() {
         assert!(
             first("hairpinMode").starts_with("hairpinMode of bridge: the container reaches itself")

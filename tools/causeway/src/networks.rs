@@ -90,7 +90,10 @@ impl Networks {
                 self.all.insert(network.name.to_string(), network);
             }
             Ok(_known) => {
-                let fault = format!("another file has the name {:?}, too, and counts", list.name());
+                let fault = format!(
+                    "another file has the name {:?}, too, and is the one that counts",
+                    list.name()
+                );
                 self.faults.push((path, fault));
             }
             Err(error) => self.faults.push((path, error.to_string())),

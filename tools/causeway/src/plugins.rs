@@ -45,7 +45,12 @@ pub(crate) fn request<T>(
     kind: &str,
     act: impl FnOnce(&AttachmentRequest<'_>) -> T,
 ) -> Result<T> {
-    let unknown = || Error::new(Code::Internal, format!("{kind}: its runtime keeps nothing of it"));
+    let unknown = || {
+        Error::new(
+            Code::Internal,
+            format!("{kind}: there is no result of it in the cache of results"),
+        )
+    };
     let (_, list) = network.list.as_ref().ok_or_else(unknown)?;
     let plugin = list.find(kind).ok_or_else(unknown)?;
     let cached = attached.cached.as_ref().ok_or_else(unknown)?;

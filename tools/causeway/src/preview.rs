@@ -137,9 +137,7 @@ impl Planning<'_> {
                 lines.extend(files);
                 planned = Some(given);
             }
-            Some(other) => {
-                lines.push(format!("{other} is asked for addresses: which is not known"))
-            }
+            Some(other) => lines.push(format!("what {other} would allocate is not known")),
         }
         if let Some(planned) = &mut planned {
             causeway_bridge::plan::complete_result(&bridge, planned, 2)?;

@@ -124,7 +124,7 @@ fn calls_that_do_not_get_the_pools_lock_say_who_has_it_and_can_be_repeated() {
     assert!(started.elapsed() < Duration::from_secs(50), "{:?}", started.elapsed());
     let holder = format!("held by process {} (", std::process::id());
     for answer in [&add, &del] {
-        assert_says(&answer.expect_error(11), &["lock not had within 30 s", &holder]);
+        assert_says(&answer.expect_error(11), &["lock not acquired within 30 s", &holder]);
     }
     // All of the ADD is gone, and of the DEL all but the lease.
     assert_eq!(blue.run(["ip", "-o", "link"]).lines().count(), 1);

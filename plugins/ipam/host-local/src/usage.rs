@@ -87,9 +87,9 @@ impl Usage {
     /// What an operator may do about a full set.
     pub(crate) fn advice(&self, pool: &Path) -> String {
         format!(
-            "{self}; look: `head -v {0}/*` shows the container holding each address; what to do: \
-             delete the files of containers that are gone, have the runtime call GC, or give the \
-             network a larger range",
+            "{self}; what to do: `causeway gc` releases what dead containers hold; `causeway ls`, or \
+             `head -v {0}/*`, shows who holds each address; if all of them run, give the network a \
+             larger range",
             pool.display()
         )
     }

@@ -153,7 +153,7 @@ fn a_lock_not_had_in_30_seconds_is_error_11_naming_its_holder() {
     assert!((29..55).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
     let path = pool.file("lock");
     let wanted = format!(
-        "lock {} not had within 30 s: held by process {} (",
+        "lock {} not acquired within 30 s: held by process {} (",
         path.display(),
         std::process::id()
     );

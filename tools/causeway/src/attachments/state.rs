@@ -56,7 +56,7 @@ impl fmt::Display for Why {
             Self::HostInterface(name) => {
                 write!(f, "its host interface {name} is gone, and so is the container's namespace")
             }
-            Self::Killed => f.write_str("its ADD was killed: no process is at it any more"),
+            Self::Killed => f.write_str("its ADD was killed: no process is working on it any more"),
         }
     }
 }

@@ -29,13 +29,13 @@ fn state(key: &Key, attached: &Attached, seen: &Seen) -> Option<Finding> {
         State::Gone if attached.leases.is_empty() => (
             "rules-without-attachment",
             format!("{why}; left: {left}"),
-            "nobody is behind these rules, and a published port stays taken",
+            "no container has these rules any more, and a published port stays held",
             gc(),
         ),
         State::Gone => (
             "dead-attachment",
             format!("{why}; left: {left}"),
-            "its addresses are given to nobody else until they are released",
+            "its addresses are allocated to nobody else until they are released",
             gc(),
         ),
         State::Unfinished => (
@@ -69,7 +69,7 @@ fn state(key: &Key, attached: &Attached, seen: &Seen) -> Option<Finding> {
         State::OnlyRules => (
             "rules-without-attachment",
             format!("there is no link and no address of it; left: {left}"),
-            "nobody is behind these rules, unless another plugin attached it",
+            "no container has these rules, unless another plugin attached it",
             "have its runtime call DEL".to_owned(),
         ),
     };
@@ -124,7 +124,7 @@ fn shared_addresses(seen: &Seen, findings: &mut Vec<Finding>) {
             network: first.network.clone(),
             subject: ip.to_string(),
             fault: format!("{first} and {second} both have it, on one bridge"),
-            means: "who is reached by it changes with every neighbour's memory",
+            means: "which of the two is reached depends on the ARP cache of each neighbour",
             mend: format!("have the runtime remove one of the two and start it anew: {second}"),
         });
     }
