@@ -117,7 +117,7 @@ take_out_tool() {
         return
     fi
     if ! is_ours "$file"; then
-        say "$file: $before, is not Causeway's: left alone"
+        say "$file: $before, another suite's: left alone"
         return
     fi
     while IFS= read -r document; do

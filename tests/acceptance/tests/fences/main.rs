@@ -13,6 +13,7 @@
 
 mod crates;
 mod decisions;
+mod keys;
 mod links;
 mod modules;
 mod plugins;
