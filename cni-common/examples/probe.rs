@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use cni_common::skel::{self, Added, AttachmentRequest, Plugin, Request};
 use cni_common::spec::{Object, ValidAttachments};
-use cni_common::{Code, Error, Result};
+use cni_common::{Code, Error, Result, log};
 
 struct Probe;
 
@@ -67,8 +67,11 @@ impl Plugin for Probe {
 }
 
 fn step(keys: &Object<'_>, line: &str) -> Result<()> {
-    Journal::of(keys)?.note(line)?;
-    fault(keys)
+    let work = || {
+        Journal::of(keys)?.note(line)?;
+        fault(keys)
+    };
+    log::step(|| line, work)
 }
 
 fn fault(keys: &Object<'_>) -> Result<()> {

@@ -14,7 +14,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::error::{Code, Context, Error, Result};
-use crate::log;
+use crate::log::{self, Beside};
 use crate::skel::{self, Answer, Environment, Plugin, Request};
 use crate::spec::{CniResult, Object, Version};
 use crate::sys::attacher::Attacher;
@@ -56,7 +56,7 @@ pub struct Running<'a> {
 }
 
 enum Work {
-    Process(Supervised),
+    Process(Supervised, Beside),
     /// It ran in this process, and is done.
     Done(Result<Answer>),
 }
@@ -113,12 +113,26 @@ impl Delegate {
 
     fn start(&self, command: &str) -> Result<Running<'_>> {
         if let Some(plugin) = self.built_in {
-            log::debug(|| format!("{command} {} in this process", self.program.display()));
             let call = (self.stdin.as_slice(), &self.environment);
-            let answer = skel::call_in_process(plugin, command, call);
+            let answer = log::step(
+                || format!("{command} {} in this process", self.program.display()),
+                || skel::call_in_process(plugin, command, call),
+            );
             return Ok(Running { delegate: self, work: Work::Done(answer) });
         }
-        log::debug(|| format!("{command} {}", self.program.display()));
+        let step = Beside::begin(|| format!("{command} {}", self.program.display()));
+        let process = self.start_program(command);
+        match process {
+            Ok(process) => Ok(Running { delegate: self, work: Work::Process(process, step) }),
+            Err(error) => {
+                let failed = Err(error);
+                step.end(&failed);
+                failed
+            }
+        }
+    }
+
+    fn start_program(&self, command: &str) -> Result<Supervised> {
         let stdin = memory_file(&self.stdin)
             .map_err(|error| Error::io("write", Path::new("memfd:cni-stdin"), &error))
             .context("prepare a delegate's stdin")?;
@@ -127,9 +141,8 @@ impl Delegate {
         if let Some(attacher) = &self.environment.attacher {
             program.env(skel::ATTACHER, attacher.to_string());
         }
-        let process = Supervised::start(&mut program, LIMITS)
-            .map_err(|error| Error::io("run", &self.program, &error).with_code(Code::Delegate))?;
-        Ok(Running { delegate: self, work: Work::Process(process) })
+        Supervised::start(&mut program, LIMITS)
+            .map_err(|error| Error::io("run", &self.program, &error).with_code(Code::Delegate))
     }
 
     fn fault(&self, what: impl std::fmt::Display) -> Error {
@@ -165,7 +178,7 @@ impl Running<'_> {
     pub fn given(&self) -> Option<Given> {
         match &self.work {
             Work::Done(Ok(answer)) => answer.given,
-            Work::Done(Err(_)) | Work::Process(_) => None,
+            Work::Done(Err(_)) | Work::Process(..) => None,
         }
     }
 
@@ -185,8 +198,8 @@ impl Running<'_> {
 
     fn outcome(self) -> Result<Vec<u8>> {
         let delegate = self.delegate;
-        let process = match self.work {
-            Work::Process(process) => process,
+        let (process, step) = match self.work {
+            Work::Process(process, step) => (process, step),
             Work::Done(answer) => {
                 return answer.map(|answer| answer.text.into_bytes()).map_err(|error| {
                     // As it would have come from its program.
@@ -195,7 +208,7 @@ impl Running<'_> {
                 });
             }
         };
-        match process.outcome() {
+        let outcome = match process.outcome() {
             Ok((status, stdout)) => delegate.judge(status, stdout),
             Err(Trouble::TooMuch(most)) => {
                 Err(delegate.fault(format!("printed more than {most} bytes")))
@@ -204,7 +217,9 @@ impl Running<'_> {
                 Err(delegate.fault(format!("did not end within {} s", limit.as_secs())))
             }
             Err(Trouble::Io(error)) => Err(delegate.fault(format!("can't be watched: {error}"))),
-        }
+        };
+        step.end(&outcome);
+        outcome
     }
 }
 

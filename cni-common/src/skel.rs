@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::error::{Code, Error, Result};
-use crate::log;
+use crate::log::{self, About};
 use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, Version, reply};
 use crate::sys::netns::OwnNetns;
 use crate::sys::removal;
@@ -105,7 +105,7 @@ impl AttachmentRequest<'_> {
         let path = self.netns.as_deref().ok_or_else(|| {
             Error::new(Code::InvalidEnvironment, "required env variables [CNI_NETNS] missing")
         })?;
-        Netns::open(path, self.own_netns())
+        log::step(|| format!("open {}", path.display()), || Netns::open(path, self.own_netns()))
     }
 
     /// The container's namespace for a DEL, if there still is one; code 8 only for the plugin's own.
@@ -176,8 +176,8 @@ pub fn main(plugin: &dyn Plugin) -> ExitCode {
                 true => error.with_details("the plugin needs the capability CAP_NET_ADMIN"),
                 false => error,
             };
-            log::debug(|| format!("failed with code {}: {error}", error.code()));
             let text = reply::print_error(&error, asked);
+            log::end(&Err::<(), _>(error));
             // Once more if the first write met some passing trouble. A caller that closed stdout
             // gets the exit status, which is all that is left to give.
             retry_once(|| stdio::print(&text)).ok();
@@ -191,14 +191,27 @@ fn run(plugin: &dyn Plugin, asked: &mut Version) -> Result<()> {
     let Some(word) = environment.command.as_deref() else {
         return about::answer(plugin);
     };
+    let outcome = answer(plugin, word, &environment, asked);
+    if outcome.is_err() {
+        // Of a call that has failed before it had a configuration, with CNI_DEBUG.
+        log::start(None, || about_call(plugin, None, &environment));
+    }
+    outcome
+}
+
+fn answer(
+    plugin: &dyn Plugin,
+    word: &str,
+    environment: &Environment,
+    asked: &mut Version,
+) -> Result<()> {
     let command = Command::find(word)?;
-    command.require(&environment)?;
+    command.require(environment)?;
     let stdin = stdio::read(command)?;
     if command == Command::Version {
         return answer_version(plugin, &stdin);
     }
-    let request = request(plugin, command, (&stdin, &environment), asked)?;
-    log::debug(|| "begins");
+    let request = request(plugin, command, (&stdin, environment), asked)?;
     match command {
         Command::Add => {
             let version = request.config.version;
@@ -206,23 +219,28 @@ fn run(plugin: &dyn Plugin, asked: &mut Version) -> Result<()> {
             finish(added, version)
         }
         other => {
-            dispatch(plugin, other, request)?;
-            log::debug(|| "succeeded");
-            Ok(())
+            let outcome = dispatch(plugin, other, request);
+            if outcome.is_ok() {
+                log::end(&outcome);
+            }
+            outcome
         }
     }
 }
 
-/// The call as the first words of every line of the log: what came, whether or not it is valid.
-fn call(plugin: &dyn Plugin, command: Command, keys: &Object<'_>, from: &Environment) -> String {
-    let network = keys.string("name").ok().flatten().unwrap_or_default();
-    let word = from.command.as_deref().unwrap_or_default();
-    let mut call = format!("{} {word} network={}", plugin.name(), network.escape_debug());
-    if matches!(command, Command::Add | Command::Del | Command::Check) {
-        let (container, ifname) = (from.container_id.escape_debug(), from.ifname.escape_debug());
-        call += &format!(" container={container} interface={ifname}");
+/// What the log says of a call.
+fn about_call(plugin: &dyn Plugin, keys: Option<&Object<'_>>, from: &Environment) -> About {
+    let name = keys.and_then(|keys| keys.string("name").ok().flatten());
+    let command = from.command.clone().unwrap_or_default();
+    let is_of_network = matches!(command.as_str(), "GC" | "STATUS");
+    let of_attachment = |value: &String| if is_of_network { String::new() } else { value.clone() };
+    About {
+        plugin: plugin.name().to_owned(),
+        command,
+        network: name.unwrap_or_default(),
+        container: of_attachment(&from.container_id),
+        interface: of_attachment(&from.ifname),
     }
-    call
 }
 
 /// What a plugin answers to another one that called it in its own process.
@@ -240,11 +258,10 @@ pub(crate) fn call_in_process(
     command: &str,
     (stdin, environment): (&[u8], &Environment),
 ) -> Result<Answer> {
-    panic::caught(|| {
+    let answer = || {
         let command = Command::find(command)?;
         let mut asked = Version::LATEST;
         let request = request(plugin, command, (stdin, environment), &mut asked)?;
-        log::debug(|| format!("{}: {command:?} {}", plugin.name(), request.config.name));
         if command != Command::Add {
             let nothing = |()| Answer { text: String::new(), given: None };
             return dispatch(plugin, command, request).map(nothing);
@@ -258,7 +275,8 @@ pub(crate) fn call_in_process(
             }
             Err(error) => Err(error.with_undo_failures(added.made.rollback())),
         }
-    })
+    };
+    log::call((plugin.name(), command), || panic::caught(answer))
 }
 
 /// Reads and checks the configuration. `asked` becomes the version that an error is to be printed in.
@@ -271,8 +289,7 @@ fn request<'a>(
     let text = std::str::from_utf8(stdin)
         .map_err(|error| Error::new(Code::Decode, format!("network configuration: {error}")))?;
     let keys = Object::parse(text, "network configuration")?;
-    log::about(|| call(plugin, command, &keys, environment));
-    log::start(Some(&keys));
+    log::start(Some(&keys), || about_call(plugin, Some(&keys), environment));
     if let Ok(Some(version)) = keys.string("cniVersion") {
         *asked = Version::find(&version).unwrap_or(Version::LATEST);
     }
@@ -301,7 +318,7 @@ fn finish(mut added: Added, version: Version) -> Result<()> {
     // Nothing is tidied up between here and the end: a process killed in between would have made
     // an attachment of which its caller knows only that the plugin was killed.
     added.made.settle();
-    log::debug(|| "succeeded");
+    log::end(&Ok(()));
     std::process::exit(0)
 }
 

@@ -40,7 +40,10 @@ impl ByteLock {
         };
         match lock(&file, offset, Wait::No) {
             Ok(()) => Ok(Some(Self { _file: file })),
-            Err(Errno::EAGAIN | Errno::EACCES) => wait(file, path, (offset, timeout)).map(Some),
+            Err(Errno::EAGAIN | Errno::EACCES) => {
+                let doing = || format!("wait for the lock on byte {offset} of {}", path.display());
+                log::step(doing, || wait(file, path, (offset, timeout))).map(Some)
+            }
             Err(errno) => {
                 log::debug(|| format!("no lock: {}", Error::io("lock", path, &errno.into())));
                 Ok(None)

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::process::{Limits, Supervised, Trouble, memory_file};
 use crate::error::{Code, Error, Result};
+use crate::log;
 
 /// Where distributions have the programs; a runtime's `PATH` often lacks `sbin`.
 const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin:/usr/local/bin";
@@ -69,13 +70,15 @@ impl Iptables {
     /// Makes all the changes of `input` (lines as `iptables-save` prints them) or none.
     pub fn restore(self, input: &str) -> Result<()> {
         let program = self.find("-restore")?;
-        run(&program, &["--noflush", WAIT], input).map(|_quiet| ())
+        let doing = || format!("{}: {}", program.display(), input.trim_end().replace('\n', "; "));
+        log::step(doing, || run(&program, &["--noflush", WAIT], input)).map(|_quiet| ())
     }
 
     /// The table as lines that `restore` takes.
     pub fn save(self, table: &str) -> Result<String> {
         let program = self.find("-save")?;
-        run(&program, &["-t", table], "")
+        let doing = || format!("{} -t {table}", program.display());
+        log::step(doing, || run(&program, &["-t", table], ""))
     }
 
     /// Whether the program is there.

@@ -16,6 +16,7 @@ use nix::libc;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::error::{Code, Error, Result};
+use crate::log;
 
 /// A file locked for this process alone, until the value is dropped.
 #[derive(Debug)]
@@ -31,6 +32,11 @@ impl FileLock {
         if !anybody_waits(&file) && fs2::FileExt::try_lock_exclusive(&file).is_ok() {
             return Ok(Self { file });
         }
+        let doing = || format!("wait for the lock {}", path.display());
+        log::step(doing, || Self::wait(file, path, timeout))
+    }
+
+    fn wait(file: File, path: &Path, timeout: Duration) -> Result<Self> {
         let holder = Identity::of(&file);
         let (give, take) = mpsc::channel();
         // A blocked system call cannot be given a deadline, a channel can. The thread of a call

@@ -16,6 +16,7 @@ pub use self::answer::{Answers, read_answers};
 use super::netfilter::NetfilterSocket;
 use super::removal;
 use crate::error::{Code, Error, Result};
+use crate::log::Beside;
 use crate::nft::{Generation, Operation};
 
 /// How long a change that others keep getting in front of is tried again. Every lost race is
@@ -88,21 +89,11 @@ impl Nft {
                 operation: None,
             });
         };
-        let started = Instant::now();
-        loop {
-            let refusal = match batch::transact(socket, operations, expected) {
-                Ok(()) => {
-                    self.has_deleted |= operations.iter().any(Operation::is_deletion);
-                    return Ok(());
-                }
-                Err(refusal) => refusal,
-            };
-            // A signal, or a module that was being loaded: nothing was changed.
-            let transient = matches!(refusal.error.raw_errno(), Some(Errno::EINTR | Errno::EAGAIN));
-            if !transient || started.elapsed() > CHANGE_TIMEOUT {
-                return Err(refusal);
-            }
-        }
+        let step = Beside::begin(|| shown(operations));
+        let committed = transact(socket, operations, expected);
+        step.end(&committed.as_ref().map_err(|refusal| refusal.error.clone()));
+        self.has_deleted |= committed.is_ok() && operations.iter().any(Operation::is_deletion);
+        committed
     }
 
     /// Looks, plans and changes as if nothing came between: `plan` is asked again when something
@@ -153,6 +144,29 @@ impl Nft {
             }
         }
     }
+}
+
+/// Sends them until the kernel has made up its mind.
+fn transact(
+    socket: &mut NetfilterSocket,
+    operations: &[Operation],
+    expected: Option<Generation>,
+) -> Result<(), Refusal> {
+    let started = Instant::now();
+    loop {
+        let Err(refusal) = batch::transact(socket, operations, expected) else { return Ok(()) };
+        // A signal, or a module that was being loaded: nothing was changed.
+        let transient = matches!(refusal.error.raw_errno(), Some(Errno::EINTR | Errno::EAGAIN));
+        if !transient || started.elapsed() > CHANGE_TIMEOUT {
+            return Err(refusal);
+        }
+    }
+}
+
+/// The transaction as the log has it.
+fn shown(operations: &[Operation]) -> String {
+    let all: Vec<String> = operations.iter().map(ToString::to_string).collect();
+    format!("nft {}", all.join("; "))
 }
 
 /// Whether the error says that the kernel lacks nf_tables, or something of it that was asked for.

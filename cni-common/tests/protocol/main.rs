@@ -11,6 +11,7 @@
 
 mod environment;
 mod input;
+mod log;
 mod output;
 
 use std::fs;

@@ -109,19 +109,3 @@ fn a_heard_add_is_not_undone() {
     assert_eq!(add_into(Stdio::null(), &journal).status.code(), Some(0));
     assert_eq!(journal.lines(), ["add net/c1/eth0 in /run/netns/blue"]);
 }
-
-#[test]
-fn diagnostics_go_to_stderr_or_a_file_and_only_when_asked_for() {
-    let quiet = call("DEL").config(config()).run();
-    assert_eq!(quiet.stderr(), "");
-    let asked = call("DEL").env("CNI_DEBUG", "1").config(config()).run();
-    asked.expect_silent_success();
-    assert!(asked.stderr().contains("probe DEL network=net container="), "{asked}");
-    let level = call("DEL").config(with(config(), "logLevel", "debug")).run();
-    assert!(level.stderr().contains("probe DEL network=net container="), "{level}");
-    let journal = Journal::new();
-    let file = call("DEL").config(with(config(), "logFile", journal.0.to_str().unwrap())).run();
-    file.expect_silent_success();
-    assert_eq!(file.stderr(), "");
-    assert!(journal.lines().join("\n").contains("probe DEL network=net container="));
-}

@@ -18,7 +18,8 @@ const NO_PREV_RESULT: &str = "must be called as chained plugin";
 
 /// Limits the attachment. Without a limit nothing is touched.
 pub(crate) fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let config = Config::parse(&request.request.config)?;
+    let parse = || Config::parse(&request.request.config);
+    let config = log::step(|| "read the configuration", parse)?;
     let mut result = request.required_prev_result(NO_PREV_RESULT)?;
     if config.is_empty() {
         return Ok(Added::new(result, Vec::new));

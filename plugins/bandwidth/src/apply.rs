@@ -69,8 +69,10 @@ impl Machine {
     /// Does `operations` in order; stops at the first that fails.
     pub(crate) fn apply(&mut self, operations: &[Operation]) -> Result<()> {
         operations.iter().try_for_each(|operation| {
-            log::debug(|| operation.to_string());
-            self.apply_one(operation).map_err(|error| error.context(operation))
+            log::step(
+                || operation.to_string(),
+                || self.apply_one(operation).map_err(|error| error.context(operation)),
+            )
         })
     }
 
@@ -212,7 +214,10 @@ impl Made for Machine {
         let Self { sockets, journal, .. } = self;
         journal.rollback(|step| {
             let doing = step.to_string();
-            undo(sockets, step).map_err(|error| error.context(doing))
+            log::step(
+                || format!("undo: {doing}"),
+                || undo(sockets, step).map_err(|error| error.context(&doing)),
+            )
         })
     }
 }

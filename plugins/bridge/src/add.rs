@@ -10,6 +10,7 @@ use std::path::Path;
 
 use cni_common::delegate::Delegate;
 use cni_common::error::{Code, Error, Result};
+use cni_common::log;
 use cni_common::names;
 use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::CniResult;
@@ -36,7 +37,8 @@ const CONTAINER_INTERFACE: i64 = 2;
 
 /// Makes the attachment.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let config = BridgeConfig::parse(&request.request.config, &request.request.args()?)?;
+    let parse = || BridgeConfig::parse(&request.request.config, &request.request.args()?);
+    let config = log::step(|| "read the configuration", parse)?;
     let mut ipam = ipam::find(&request.request)?;
     let opened = request.open_netns()?;
     let lock = lock::attachment(&request.attachment)?;
@@ -167,7 +169,8 @@ impl Attaching<'_> {
             _ => None,
         };
         let host = &mut self.machine.host;
-        self.observed = observe(host, &self.config, &self.new_links, recorded_mac)?;
+        let look = || observe(host, &self.config, &self.new_links, recorded_mac);
+        self.observed = log::step(|| format!("look at {}", self.config.bridge.as_str()), look)?;
         self.machine.forget_indices();
         if let Some(found) = &self.observed.bridge {
             self.machine.learn_index(self.config.bridge.as_str(), found.link.index);

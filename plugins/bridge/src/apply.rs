@@ -74,8 +74,7 @@ impl Machine {
                 }
                 continue;
             }
-            log::debug(|| operation.to_string());
-            self.apply_one(&operation)?;
+            log::step(|| operation.to_string(), || self.apply_one(&operation))?;
         }
         Ok(())
     }

@@ -23,7 +23,8 @@ pub(crate) fn del(request: &AttachmentRequest<'_>) -> Result<()> {
     };
     // Held until all is removed. An ADD that still runs would go on making what this removes.
     let _lock = lock::attachment(&request.attachment)?;
-    failures.extend(remove_interface(request, netns).err());
+    let doing = || format!("remove {}", names::host_interface(&request.attachment));
+    failures.extend(log::step(doing, || remove_interface(request, netns)).err());
     failures.extend(remove_resolv_conf(request).err());
     let expected = Expected::by_keys(&request.request);
     let known = Known::by_prev_result(request);

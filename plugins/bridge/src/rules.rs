@@ -36,8 +36,8 @@ impl Rules {
         if !config.mac_spoof_check {
             return Ok(());
         }
-        log::debug(|| format!("allow no sender but {mac} on {}", self.port));
-        spoofcheck::ensure(&self.subject(), mac)
+        let doing = || format!("allow no sender but {mac} on {}", self.port);
+        log::step(doing, || spoofcheck::ensure(&self.subject(), mac))
     }
 
     /// Masquerades the addresses of `result`, if that is configured.
@@ -68,7 +68,8 @@ impl Rules {
     /// that there is nothing, a failure to look is none.
     pub(crate) fn remove(&self, expected: Expected, known: &Known) -> Result<()> {
         let masquerade = masquerade::remove(&self.subject(), &known.addresses);
-        let guard = spoofcheck::remove(&self.subject(), known.mac);
+        let doing = || format!("remove the MAC check of {}", self.port);
+        let guard = log::step(doing, || spoofcheck::remove(&self.subject(), known.mac));
         reported([(masquerade, expected.masquerade), (guard, expected.guard)])
     }
 }

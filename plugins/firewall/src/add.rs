@@ -34,7 +34,8 @@ pub fn put_back(request: &AttachmentRequest<'_>) -> Result<()> {
 }
 
 fn read(request: &AttachmentRequest<'_>) -> Result<(CniResult, Subject, Config)> {
-    let config = Config::parse(&request.request.config)?;
+    let parse = || Config::parse(&request.request.config);
+    let config = log::step(|| "read the configuration", parse)?;
     let result = request.required_prev_result(crate::NO_PREV_RESULT)?;
     let subject = Subject::with(&request.attachment, &result);
     subject.require_bridge(config.policy)?;
@@ -54,7 +55,10 @@ fn make(subject: &mut Subject, config: &Config) -> Result<()> {
     subject.zone = firewalld.as_ref().map(|_runs| config.zone.clone());
     by_rules(&mut nft, subject, config)?;
     match firewalld {
-        Some(mut firewalld) => zone::bind(&mut firewalld, &mut nft, subject),
+        Some(mut firewalld) => log::step(
+            || format!("firewalld: put {:?} into zone {}", subject.addresses, config.zone),
+            || zone::bind(&mut firewalld, &mut nft, subject),
+        ),
         None => Ok(()),
     }
 }

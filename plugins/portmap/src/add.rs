@@ -18,7 +18,8 @@ pub const NO_PREV_RESULT: &str = "must be called as chained plugin";
 
 /// Maps the ports. Without any nothing is touched, but for those of an earlier ADD.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let config = Config::parse(&request.request.config)?;
+    let parse = || Config::parse(&request.request.config);
+    let config = log::step(|| "read the configuration", parse)?;
     let result = request.required_prev_result(NO_PREV_RESULT)?;
     let attachment = request.attachment.clone();
     let targets = Targets::of(&result, &attachment.ifname);
@@ -38,8 +39,11 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
 
 fn map(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Result<()> {
     let (config, targets) = what;
-    let by_nftables = || map_by_nftables(attachment, what, netns);
-    let by_iptables = || map_by_iptables(attachment, what, netns);
+    let doing = |backend: &str| format!("map the ports of {attachment} by {backend}");
+    let by_nftables =
+        || log::step(|| doing("nftables"), || map_by_nftables(attachment, what, netns));
+    let by_iptables =
+        || log::step(|| doing("iptables"), || map_by_iptables(attachment, what, netns));
     match config.backend {
         Backend::Nftables => {
             by_nftables().map_err(|error| match cni_common::sys::nft::is_unsupported(&error) {

@@ -6,7 +6,7 @@ use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::{CniResult, Version};
 use cni_common::sys::file;
 use cni_common::types::{IfName, LinkAttributes};
-use cni_common::{Context, Result};
+use cni_common::{Context, Result, log};
 
 use crate::allow_list::{self, AllowList};
 use crate::apply::Changes;
@@ -19,7 +19,8 @@ use crate::sysctl::Sysctl;
 pub(crate) fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let network = &request.request.config;
     let ifname = &request.attachment.ifname;
-    let config = Config::parse(network, &request.request.args()?, ifname)?;
+    let parse = || Config::parse(network, &request.request.args()?, ifname);
+    let config = log::step(|| "read the configuration", parse)?;
     require_allowed(&config.sysctls)?;
     let mut result = request.required_prev_result(crate::NO_PREV_RESULT)?;
     if config.is_empty() {

@@ -6,7 +6,7 @@ use cni_common::sys::{Netlink, Netns};
 use cni_common::types::net::Link;
 use cni_common::types::{IfName, LinkAttributes};
 use cni_common::undo::Journal;
-use cni_common::{Code, Error, Result};
+use cni_common::{Code, Error, Result, log};
 use nix::errno::Errno;
 
 use crate::store::Kept;
@@ -52,7 +52,8 @@ impl Changes {
             let folder = Folder::open()?;
             sysctls.iter().try_for_each(|sysctl| write(&folder, sysctl, journal))
         };
-        self.netns.run(write_all)?
+        let keys = || sysctls.iter().map(|one| one.key.as_str()).collect::<Vec<_>>().join(" ");
+        log::step(|| format!("set {}", keys()), || self.netns.run(write_all)?)
     }
 
     /// Keeps `values` for DEL instead of `before`.
@@ -80,7 +81,11 @@ impl Changes {
         if change.is_empty() {
             return Ok(());
         }
-        let set = self.netlink.set_attributes(index, change);
+        let netlink = &mut self.netlink;
+        let set = log::step(
+            || format!("set {}", shown(change)),
+            || netlink.set_attributes(index, change),
+        );
         // Noted also when it failed: the kernel does one after the other and stops.
         self.journal.note(Step::Attributes { index, before });
         set.map_err(|error| error.context(format!("set {}", shown(change))))
@@ -90,12 +95,16 @@ impl Changes {
 impl Made for Changes {
     fn rollback(&mut self) -> Vec<Error> {
         let Self { netns, netlink, kept, journal } = self;
-        journal.rollback(|step| match step {
-            Step::Sysctl { path, value } => {
-                netns.run(|| Folder::open().and_then(|folder| folder.write(&path, &value)))?
-            }
-            Step::Kept { before } => kept.restore(before.as_ref(), netns.path()),
-            Step::Attributes { index, before } => Error::join(restore(netlink, index, &before)),
+        journal.rollback(|step| {
+            let doing = format!("undo {step:?}");
+            let undo = || match step {
+                Step::Sysctl { path, value } => {
+                    netns.run(|| Folder::open().and_then(|folder| folder.write(&path, &value)))?
+                }
+                Step::Kept { before } => kept.restore(before.as_ref(), netns.path()),
+                Step::Attributes { index, before } => Error::join(restore(netlink, index, &before)),
+            };
+            log::step(|| doing, undo)
         })
     }
 }

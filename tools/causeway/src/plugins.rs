@@ -15,7 +15,7 @@ use crate::net;
 use crate::networks::Network;
 
 /// What every executable of this suite begins its diagnostics with, whatever its version.
-const OURS: &[u8] = b"causeway[";
+const OURS: &[u8] = b"{\"causeway\":";
 
 /// The folders of plugins.
 pub(crate) fn folders() -> Vec<PathBuf> {

@@ -22,19 +22,20 @@ impl Machine {
                 log::debug(|| format!("keep {shared:?}: others may depend on it"));
                 Ok(())
             }
-            other => {
-                log::debug(|| format!("undo {other:?}"));
-                retry_once(|| {
-                    let undone = self.undo(other.clone());
-                    // The next try is on a socket that has seen no trouble.
-                    if undone.is_err()
-                        && let Ok(fresh) = Netlink::open()
-                    {
-                        self.host = fresh;
-                    }
-                    undone
-                })
+            other => log::step(|| format!("undo {other:?}"), || self.undo_with_retry(&other)),
+        })
+    }
+
+    fn undo_with_retry(&mut self, undo: &Undo) -> Result<()> {
+        retry_once(|| {
+            let undone = self.undo(undo.clone());
+            // The next try is on a socket that has seen no trouble.
+            if undone.is_err()
+                && let Ok(fresh) = Netlink::open()
+            {
+                self.host = fresh;
             }
+            undone
         })
     }
 

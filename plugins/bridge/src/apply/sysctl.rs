@@ -39,18 +39,23 @@ impl Machine {
     /// Does both: `sysctl` is the `arp_notify` of the interface that `up` brings up.
     pub(super) fn set_container_up(&mut self, sysctl: &Operation, up: &Operation) -> Result<()> {
         let Operation::ContainerUp { name } = up else { return Err(wrong_operation(up)) };
-        log::debug(|| format!("{sysctl}; {up}"));
-        self.container.set_link_up_with_arp_notify(name).with_context(|| up.to_string())
+        let container = &mut self.container;
+        let mut set = || container.set_link_up_with_arp_notify(name);
+        log::step(|| format!("{sysctl}; {up}"), || set().with_context(|| up.to_string()))
     }
 
     /// Sets all of `batch` in one visit to the namespace.
     pub(super) fn set_container_sysctls(&mut self, batch: &[Operation]) -> Result<()> {
+        let all = || batch.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        log::step(all, || self.write_container_sysctls(batch))
+    }
+
+    fn write_container_sysctls(&mut self, batch: &[Operation]) -> Result<()> {
         let sysctls = &mut self.container_sysctls;
         let mut visit = || -> Result<Vec<Undo>> {
             let sysctls = opened(sysctls)?;
             let mut undos = Vec::new();
             for operation in batch {
-                log::debug(|| operation.to_string());
                 let Operation::Sysctl { name, value, .. } = operation else { continue };
                 // Everything of the container interface goes with it; `lo` stays.
                 let before =

@@ -29,12 +29,12 @@ pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) 
         return Ok(());
     }
     let by_nftables = || {
-        log::debug(|| format!("masquerade {} by nftables", list(addresses)));
-        nftables::ensure(&mut Nft::open()?, subject, addresses)
+        let doing = || format!("masquerade {} by nftables", list(addresses));
+        log::step(doing, || nftables::ensure(&mut Nft::open()?, subject, addresses))
     };
     let by_iptables = || {
-        log::debug(|| format!("masquerade {} by iptables", list(addresses)));
-        iptables::ensure(&mut Nft::open()?, subject, addresses)
+        let doing = || format!("masquerade {} by iptables", list(addresses));
+        log::step(doing, || iptables::ensure(&mut Nft::open()?, subject, addresses))
     };
     match backend {
         Backend::Nftables => by_nftables(),
@@ -48,13 +48,15 @@ pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) 
 ///
 /// Goes on after a failure; what failed is reported together.
 pub fn remove(subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
-    log::debug(|| format!("remove masquerading of {}", subject.port));
-    let mut nft = Nft::open()?;
-    all([
-        nftables::remove(&mut nft, subject, known),
-        iptables::remove(&mut nft, subject, known),
-        reference::remove_masquerading(&mut nft, subject.attachment),
-    ])
+    let remove = || {
+        let mut nft = Nft::open()?;
+        all([
+            nftables::remove(&mut nft, subject, known),
+            iptables::remove(&mut nft, subject, known),
+            reference::remove_masquerading(&mut nft, subject.attachment),
+        ])
+    };
+    log::step(|| format!("remove masquerading of {}", subject.port), remove)
 }
 
 /// Says what is missing or altered of what ADD made: this suite's or the reference plugin's, whose

@@ -21,7 +21,7 @@ mod status;
 pub mod store;
 pub mod usage;
 
-use cni_common::Result;
+use cni_common::{Result, log};
 use std::net::IpAddr;
 
 use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};
@@ -42,7 +42,8 @@ impl Plugin for HostLocal {
     }
 
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
-        let config = Config::parse(&request.request.config, &request.request.args()?)?;
+        let parse = || Config::parse(&request.request.config, &request.request.args()?);
+        let config = log::step(|| "read the configuration", parse)?;
         let (result, given) =
             add::add(&config, &request.attachment, request.request.environment.attacher.as_ref())?;
         let attachment = request.attachment.clone();

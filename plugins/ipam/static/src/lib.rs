@@ -10,7 +10,7 @@ pub mod config;
 use cni_common::skel::{Added, AttachmentRequest, Plugin, Request};
 use cni_common::spec::{CniResult, Ip, ValidAttachments};
 use cni_common::types::IfName;
-use cni_common::{Code, Error, Result};
+use cni_common::{Code, Error, Result, log};
 
 use config::{Address, Config};
 
@@ -54,7 +54,8 @@ impl Plugin for Static {
 
 /// Nothing is ever made that would have to be undone.
 fn add(request: &AttachmentRequest<'_>) -> Result<CniResult> {
-    let config = Config::parse(&request.request.config, &request.request.args()?)?;
+    let parse = || Config::parse(&request.request.config, &request.request.args()?);
+    let config = log::step(|| "read the configuration", parse)?;
     let ip = |Address { address, gateway }| Ip { interface: None, address, gateway };
     Ok(CniResult {
         ips: config.addresses.into_iter().map(ip).collect(),

@@ -172,10 +172,10 @@ fn the_script_installs_by_rename_and_keeps_the_references() {
         // Again, and over an older one of ours: the reference's stay kept.
         let again = folders.install(shell);
         assert!(String::from_utf8_lossy(&again.stdout).contains("bridge: unchanged"), "{again:?}");
-        fs::write(folders.source.join("bridge"), "causeway[another").unwrap();
+        fs::write(folders.source.join("bridge"), "{\"causeway\":another").unwrap();
         assert!(folders.install(shell).status.success());
         assert!(folders.is("bridge.reference", &reference));
-        assert_eq!(fs::read(folders.target.join("bridge")).unwrap(), b"causeway[another");
+        assert_eq!(fs::read(folders.target.join("bridge")).unwrap(), b"{\"causeway\":another");
     }
 }
 

@@ -144,7 +144,11 @@ impl Pool {
 
     /// Reads every address file, and makes the index anew from them.
     fn read_all(&mut self) -> Result<Rc<Vec<Lease>>> {
-        log::debug(|| format!("reading all of {}", self.path().display()));
+        let path = self.path().to_owned();
+        log::step(|| format!("reading all of {}", path.display()), || self.read_files())
+    }
+
+    fn read_files(&mut self) -> Result<Rc<Vec<Lease>>> {
         let undisturbed = self.stamp.is_some() && self.folder.mtime().ok() == self.stamp;
         let before = self.index.take().filter(|_| undisturbed);
         // The stamp comes first: what somebody else changes from here on takes it away.
@@ -186,7 +190,10 @@ impl Pool {
     ) -> Result<bool> {
         let origin = Origin { boot: self.identity.boot.clone(), attacher: self.attacher.clone() };
         let draft = self.folder.draft(Holder::content(container, ifname), origin)?;
-        let made = self.change(|folder| folder.publish(&draft, ip))?;
+        let made = self.change(|folder| {
+            let doing = || format!("write {}/{ip}", folder.path().display());
+            log::step(doing, || folder.publish(&draft, ip))
+        })?;
         let holder = Holder::Attachment(container.clone(), ifname.clone());
         if made {
             self.gave_again |= self.query(|index| index.was_given(ip)).unwrap_or(true);
@@ -203,7 +210,10 @@ impl Pool {
 
     /// Frees `ip`, which the attachment holds.
     pub fn release(&mut self, ip: IpAddr, container: &ContainerId, ifname: &IfName) -> Result<()> {
-        self.change(|folder| folder.remove_lease(ip))?;
+        self.change(|folder| {
+            let doing = || format!("remove {}/{ip}", folder.path().display());
+            log::step(doing, || folder.remove_lease(ip))
+        })?;
         self.note(|index| {
             index.remove(ip, container.as_str(), ifname.as_str())?;
             index.remove(ip, container.as_str(), "")
