@@ -5,7 +5,7 @@ mod bucket;
 mod filter;
 mod message;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -15,7 +15,7 @@ use self::message::{Attributes, Head, TrafficMessage, each, find, find_all, text
 use super::socket::{Protocol, Socket};
 use crate::error::{Error, Result};
 use crate::types::traffic::{
-    Classifier, Filter, FoundFilter, Hook, Qdisc, ROOT_HANDLE, TokenBucket,
+    Classifier, Filter, FoundFilter, Hook, Qdisc, ROOT_HANDLE, ShownBucket, TokenBucket,
 };
 
 /// `RTM_*` of linux/rtnetlink.h.
@@ -93,6 +93,16 @@ impl TrafficControl {
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The token buckets at the roots of all links, by the links' indices.
+    pub fn list_buckets(&mut self) -> Result<HashMap<u32, ShownBucket>> {
+        let request = TrafficMessage::new(GET_QDISC, Head::default(), Attributes::default());
+        let at_root = |message: &TrafficMessage| {
+            let head = message.head().filter(|head| head.parent == ROOT)?;
+            Some((head.index, read_qdisc(message)?.bucket?))
+        };
+        Ok(self.dump(&request)?.iter().filter_map(at_root).collect())
     }
 
     /// Puts a token bucket with the handle `1:` at the root of a link.

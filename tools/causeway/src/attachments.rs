@@ -2,11 +2,12 @@
 //! commands share. It changes nothing and waits for no lock.
 //!
 //! - `value`: what is known of an attachment, and its state.
-//! - `leases`, `links`, `rules`, `cached`: where that is known from.
+//! - `leases`, `links`, `rules`, `limits`, `cached`: where that is known from.
 //! - `state`: what it all comes to.
 
 mod cached;
 mod leases;
+mod limits;
 mod links;
 mod rules;
 mod state;
@@ -23,7 +24,7 @@ use crate::networks::{Networks, Places};
 
 pub(crate) use rules::Rules;
 pub(crate) use state::Why;
-pub(crate) use value::{Attached, Key, State};
+pub(crate) use value::{Attached, Key, Limits, State};
 
 /// All attachments, as they were at one time.
 #[derive(Debug, Default)]
@@ -49,6 +50,7 @@ impl Attachments {
         cached::read(&mut found, places);
         links::look_inside(&mut found, &mut host, networks)?;
         rules::read(&mut found, &mut nft)?;
+        limits::read(&mut found, &mut host)?;
         state::decide(&mut found, (&mut host, &mut nft), networks)?;
         for network in found.all.keys().filter_map(|key| key.network.parse().ok()) {
             networks.entry(network);

@@ -10,7 +10,7 @@ use ipnetwork::IpNetwork;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::attachments::{Attached, Attachments, Key, State};
+use crate::attachments::{Attached, Attachments, Key, Limits, State};
 use crate::exit::Exit;
 use crate::networks::{Network, Networks, Places};
 use crate::output::{Colour, Output, Table};
@@ -67,6 +67,8 @@ pub(crate) struct Listed {
     rules: Vec<&'static str>,
     /// Bits a second, as its runtime asked for them.
     rates: Option<Map<String, Value>>,
+    /// What limits its traffic, as the kernel has it.
+    limits: Limits,
     /// Seconds since 1970.
     since: Option<u64>,
     /// Whether this suite made it.
@@ -164,6 +166,7 @@ pub(crate) fn listed(
         ports: ports.collect(),
         rules: attached.rules.iter().map(|rules| rules.word()).collect(),
         rates: rates(attached).cloned(),
+        limits: attached.limits,
         since: attached.since().and_then(seconds),
         causeway: attached.is_ours,
     }
@@ -211,6 +214,7 @@ fn text(networks: &Networks, attachments: &Attachments, output: Output) -> Strin
         "HOST END",
         "BRIDGE",
         "PORTS",
+        "RATES",
         "AGE",
         "STATE",
     ]);
@@ -243,6 +247,7 @@ fn line(
         plain(host),
         plain(bridge(attached, attachments).unwrap_or_default().to_owned()),
         plain(joined(attached.ports.iter().map(ToString::to_string).collect())),
+        plain(attached.limits.to_string()),
         plain(attached.since().map(age).unwrap_or_default()),
         (colour(attached.state), attached.state.word().to_owned()),
     ]

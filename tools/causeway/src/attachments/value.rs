@@ -9,6 +9,7 @@ use causeway_host_local::store::{Described, Lease};
 use cni_common::types::net::Link;
 use cni_common::types::{Attachment, Mac};
 use ipnetwork::IpNetwork;
+use serde::Serialize;
 
 use super::rules::Rules;
 use super::state::Why;
@@ -79,6 +80,8 @@ pub(crate) struct Attached {
     pub(crate) ports: Vec<Published>,
     /// Which rules there are for it.
     pub(crate) rules: BTreeSet<Rules>,
+    /// What limits its traffic.
+    pub(crate) limits: Limits,
     /// What its runtime keeps of it.
     pub(crate) cached: Option<cni_runtime::Cached>,
     /// What it all comes to.
@@ -107,6 +110,34 @@ pub(crate) struct Inside {
     pub(crate) mtu: u32,
     /// Its addresses but those of the link.
     pub(crate) addresses: Vec<IpNetwork>,
+}
+
+/// The most that a container receives and sends, in bits a second; `None`: not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Limits {
+    /// What it receives.
+    #[serde(rename = "ingressRate")]
+    pub(crate) ingress: Option<u64>,
+    /// What it sends.
+    #[serde(rename = "egressRate")]
+    pub(crate) egress: Option<u64>,
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(word, rate): (&str, Option<u64>)| Some(format!("{word} {}", bits(rate?)));
+        let both = [("in", self.ingress), ("out", self.egress)];
+        f.write_str(&both.into_iter().filter_map(shown).collect::<Vec<_>>().join(","))
+    }
+}
+
+/// Bits a second, as tc prints them.
+fn bits(rate: u64) -> String {
+    let units = [(1_000_000_000, "Gbit"), (1_000_000, "Mbit"), (1_000, "kbit")];
+    match units.into_iter().find(|(size, _)| rate >= *size && rate.is_multiple_of(*size)) {
+        Some((size, unit)) => format!("{}{unit}", rate / size),
+        None => format!("{rate}bit"),
+    }
 }
 
 /// A port of the host that leads to a container.
@@ -194,5 +225,21 @@ impl Attached {
     /// When the first of its leases was written.
     pub(crate) fn since(&self) -> Option<SystemTime> {
         self.leases.iter().filter_map(|found| found.known.since).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_as_tc_prints_them() {
+        let shown = |ingress, egress| Limits { ingress, egress }.to_string();
+        assert_eq!(shown(Some(8_000_000), Some(1_500_000)), "in 8Mbit,out 1500kbit");
+        assert_eq!(shown(None, Some(2_000_000_000)), "out 2Gbit");
+        assert_eq!(
+            (shown(Some(8), None), shown(None, None)),
+            ("in 8bit".to_owned(), String::new())
+        );
     }
 }

@@ -6,7 +6,7 @@ use causeway_bridge::config::Gateway;
 use ipnetwork::IpNetwork;
 use serde::Serialize;
 
-use crate::attachments::{Attached, Attachments, Key, Rules, State};
+use crate::attachments::{Attached, Attachments, Key, Limits, Rules, State};
 use crate::check::MAX_PORTS;
 use crate::ls::{self, Listed};
 use crate::networks::{Network, Networks};
@@ -62,6 +62,8 @@ pub(crate) struct Drawn {
     pub(crate) trunk: Vec<String>,
     #[serde(skip)]
     pub(crate) state: State,
+    #[serde(skip)]
+    limits: Limits,
 }
 
 impl Picture {
@@ -154,6 +156,7 @@ fn drawn(
         is_masqueraded: attached.rules.contains(&Rules::Masquerading),
         is_dead: matches!(attached.state, State::Gone | State::Unfinished),
         state: attached.state,
+        limits: attached.limits,
         listed,
         vlan,
         trunk,
@@ -190,9 +193,10 @@ impl Drawn {
         }
     }
 
-    /// VLANs and masquerading, if there are any.
+    /// VLANs, limits and masquerading, if there are any.
     pub(crate) fn traits(&self) -> Vec<String> {
         let mut all = vlan_words(self.vlan, &self.trunk);
+        all.extend(Some(self.limits.to_string()).filter(|text| !text.is_empty()));
         all.extend(self.is_masqueraded.then(|| "masqueraded".to_owned()));
         if self.listed.host_interface.is_some() && !self.is_port {
             all.push("no port of its bridge".to_owned());

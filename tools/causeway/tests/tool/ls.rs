@@ -59,6 +59,42 @@ fn a_living_attachment_is_shown_with_all_that_is_known_of_it() {
 }
 
 #[test]
+fn limits_are_those_that_the_kernel_has() {
+    let mut network = pods();
+    let limits = json!({"type": "bandwidth", "capabilities": {"bandwidth": true}});
+    network["plugins"].as_array_mut().unwrap().push(limits);
+    let node = Node::new(&[network]);
+    let attach = |name: &str, ifname: &str, rates: serde_json::Value| {
+        let container = node.host.container(name);
+        let attachment = attachment(&container).ifname(ifname).capabilities([("bandwidth", rates)]);
+        node.add("pods", &attachment);
+        (container, attachment)
+    };
+    let both = json!({"ingressRate": 8_000_000, "ingressBurst": 800_000,
+        "egressRate": 1_500_000, "egressBurst": 800_000});
+    let some = json!({"ingressRate": 2_000_000, "ingressBurst": 800_000,
+        "unshapedSubnets": ["10.0.0.0/8"]});
+    let (_both, attachment) = attach("both", "eth0", both.clone());
+    let (_some, _) = attach("some", "eth0", some);
+    let (_none, _) = node.attach("pods", "none");
+    let of = |name: &str| node.shown("pods", name)["limits"].clone();
+    assert_eq!(of("both"), json!({"ingressRate": 8_000_000, "egressRate": 1_500_000}));
+    assert_eq!(of("some"), json!({"ingressRate": 2_000_000, "egressRate": null}));
+    assert_eq!(of("none"), json!({"ingressRate": null, "egressRate": null}));
+    assert_eq!(node.shown("pods", "both")["rates"], both, "what was asked for");
+    let text = node.text(&["ls"], 0);
+    assert!(text.lines().next().unwrap().contains("  RATES  "), "{text}");
+    let line = text.lines().find(|line| line.contains(" both ")).unwrap();
+    assert!(line.contains("  in 8Mbit,out 1500kbit  "), "{line}");
+
+    // Not what was asked for counts.
+    let host = node.shown("pods", "both")["hostInterface"].as_str().unwrap().to_owned();
+    node.host.run(["tc", "qdisc", "del", "dev", &host, "root"]);
+    assert_eq!(of("both"), json!({"ingressRate": null, "egressRate": 1_500_000}));
+    node.del("pods", &attachment);
+}
+
+#[test]
 fn each_state_is_told_from_the_others() {
     let node = Node::new(&[pods()]);
     let (mut gone, _) = node.attach("pods", "gone");
