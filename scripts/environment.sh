@@ -59,7 +59,7 @@ need_tools() {
 # What the tests call besides the plugins.
 need_test_tools() {
     need_tools ip:iproute2 ping:iputils-ping nft:nftables iptables:iptables strace:strace \
-        sysctl:procps unshare:util-linux nsenter:util-linux busybox:busybox-static \
+        sysctl:procps script:bsdutils unshare:util-linux nsenter:util-linux busybox:busybox-static \
         /usr/lib/cni/bridge:containernetworking-plugins
 }
 

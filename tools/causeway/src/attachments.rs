@@ -21,10 +21,14 @@ use cni_common::sys::nft::Nft;
 use cni_common::types::net::Link;
 
 use crate::networks::{Networks, Places};
+use crate::progress;
 
 pub(crate) use rules::Rules;
 pub(crate) use state::Why;
 pub(crate) use value::{Attached, Key, Limits, State};
+
+/// What is told of the progress of a look at all.
+pub(crate) const LOOKED_AT: (&str, &str) = ("looked at", "attachments");
 
 /// All attachments, as they were at one time.
 #[derive(Debug, Default)]
@@ -49,6 +53,7 @@ impl Attachments {
         links::read(&mut found, &mut host)?;
         cached::read(&mut found, places);
         links::look_inside(&mut found, &mut host, networks)?;
+        progress::say("reading rules and limits");
         rules::read(&mut found, &mut nft)?;
         limits::read(&mut found, &mut host)?;
         state::decide(&mut found, (&mut host, &mut nft), networks)?;

@@ -13,7 +13,9 @@ use crate::exit::Exit;
 use crate::gc::Effect;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
-use crate::{check, explain, gc, graph, ls, metrics, net, pool, preview, repair, shell, watch};
+use crate::{
+    check, explain, gc, graph, ls, metrics, net, pool, preview, progress, repair, shell, watch,
+};
 
 /// What stands below the help text of every command.
 const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 nothing is wrong, 1 \
@@ -171,6 +173,10 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
         data_dir: data_dir.clone(),
         cache_dir: cache_dir.clone(),
     };
+    // What goes on until it is ended says itself when it is at work.
+    if !matches!(cli.command, Command::Watch { .. } | Command::Metrics { listen: Some(_), .. }) {
+        progress::begin();
+    }
     match &cli.command {
         Command::Ls { network } => ls::ls(&places, network.as_deref(), output),
         Command::Graph(drawing) => graph::graph(drawing, &places, output),

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::net;
 use crate::networks::{Networks, Places};
 use crate::output::{Colour, Output};
-use crate::plugins;
+use crate::{plugins, progress};
 
 /// Whether anything is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ fn dead(key: &Key, attached: &Attached) -> Dead {
 /// does. No failure stops the rest.
 fn release(places: &Places, before: &Reading) -> Vec<Error> {
     let mut failures = Vec::new();
-    for attached in before.attachments.all.values() {
+    for attached in progress::each(("released", "attachments"), before.attachments.all.values()) {
         if matches!(attached.why, Some(Why::Namespace(_))) {
             failures.extend(detach(places, attached).err());
         }
@@ -146,7 +146,9 @@ fn release(places: &Places, before: &Reading) -> Vec<Error> {
     }
     let names: BTreeSet<&str> =
         before.attachments.all.keys().map(|key| key.network.as_str()).collect();
-    for network in names.into_iter().filter_map(|name| before.networks.all.get(name)) {
+    for name in names {
+        let Some(network) = before.networks.all.get(name) else { continue };
+        progress::say(&format!("releasing what is dead of {name}"));
         let failed = remove_dead(&network.name, network.pool.as_ref(), before);
         failures.extend(failed.with_context(|| format!("network {}", network.name)).err());
     }

@@ -20,7 +20,7 @@ use ipnetwork::IpNetwork;
 
 use crate::attachments::{Attached, Attachments, Key, Rules, State};
 use crate::networks::{Network, Networks};
-use crate::plugins;
+use crate::{plugins, progress};
 
 /// One thing that is missing.
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ impl Finding<'_> {
 
     fn each(&mut self) -> Result<()> {
         let living: Vec<_> = living(self.network, self.attachments).collect();
-        for (key, attached) in living {
+        for (key, attached) in progress::each(("checked", "attachments"), living) {
             self.port(key, attached);
             self.rules(key, attached)?;
             self.lease(key, attached);

@@ -2,7 +2,7 @@
 //! what is not as it should be, and mends it.
 //!
 //! - `cli`: the command line; `exit`: the exit status.
-//! - `output`: standard output, as text or JSON.
+//! - `output`: standard output, as text or JSON; `progress`: a line about what takes long.
 //! - `networks`: network lists and pools.
 //! - `attachments`: what there is of each attachment: the one reading that all commands share.
 //! - one module for each command.
@@ -25,6 +25,7 @@ mod output;
 mod plugins;
 mod pool;
 mod preview;
+mod progress;
 mod repair;
 mod serve;
 mod shell;
@@ -37,7 +38,9 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(status) => return status,
     };
-    match cli::run(&command, output) {
+    let done = cli::run(&command, output);
+    progress::end();
+    match done {
         Ok(exit) => exit.into(),
         Err(error) => {
             output::complain(&error.to_string());

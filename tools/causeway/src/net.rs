@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::exit::Exit;
 use crate::networks::Places;
 use crate::output::{self, Output};
+use crate::progress;
 
 /// Where plugins are unless `CNI_PATH` says otherwise.
 pub(crate) const PLUGINS: &str = "/opt/cni/bin";
@@ -76,6 +77,15 @@ struct RuntimeArguments {
     cni_path: String,
 }
 
+impl Call {
+    fn network(&self) -> &str {
+        match self {
+            Self::Add(target) | Self::Del(target) | Self::Check(target) => &target.network,
+            Self::Status(named) | Self::Gc(named) | Self::Version(named) => &named.network,
+        }
+    }
+}
+
 /// What ADD answered.
 #[derive(Serialize)]
 struct Added {
@@ -84,6 +94,7 @@ struct Added {
 
 /// Calls them.
 pub(crate) fn run(call: &Call, places: &Places, output: Output) -> Result<Exit> {
+    progress::say(&format!("waiting for the plugins of {}", call.network()));
     match call {
         Call::Add(target) => add(target, places, output),
         Call::Del(target) => {

@@ -9,6 +9,8 @@ use cni_common::{Code, Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::progress;
+
 /// The version of every JSON shape; a key that goes or changes its meaning makes a new one.
 pub(crate) const SHAPE: u32 = 1;
 
@@ -102,6 +104,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 /// The same; `false` when the reader has gone away.
 pub(crate) fn follow(text: &str) -> Result<bool> {
+    progress::end();
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),
@@ -119,6 +122,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
 
 /// Says on standard error what went wrong.
 pub(crate) fn complain(text: &str) {
+    progress::end();
     // Nobody is left to be told when that fails.
     writeln!(io::stderr().lock(), "causeway: {text}").ok();
 }

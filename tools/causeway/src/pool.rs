@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::networks::{Network, Networks, Places};
 use crate::output::{Colour, Output, Table};
+use crate::progress;
 
 /// How wide a bar is, in characters.
 const BAR: usize = 20;
@@ -59,7 +60,7 @@ pub(crate) fn pool(places: &Places, network: Option<&str>, output: Output) -> Re
 /// All range sets.
 pub(crate) fn list(networks: &Networks) -> Result<Vec<Listed>> {
     let mut pools = Vec::new();
-    for network in networks.all.values() {
+    for network in progress::each(("looked at", "pools"), networks.all.values()) {
         pools.extend(of(network).with_context(|| format!("network {}", network.name))?);
     }
     Ok(pools)

@@ -12,6 +12,7 @@ use crate::gc::Effect;
 use crate::lacks::{self, Lack};
 use crate::networks::{Networks, Places};
 use crate::output::{Colour, Output};
+use crate::progress;
 
 /// What was done, as JSON has it.
 #[derive(Serialize)]
@@ -57,7 +58,7 @@ pub(crate) fn repair(
     let is_dry = effect == Effect::Nothing;
     let mut left = found.clone();
     if !is_dry && !found.is_empty() {
-        for lack in &found {
+        for lack in progress::each(("mended", "faults"), &found) {
             let mended = lacks::mend(lack, &networks, &attachments);
             errors.extend(mended.err().map(|error| format!("{lack}: {error}")));
         }

@@ -19,7 +19,7 @@ use crate::check::Seen;
 use crate::exit::Exit;
 use crate::networks::Places;
 use crate::output::{self, Colour, Form, Output};
-use crate::pool;
+use crate::{pool, progress};
 
 /// What belongs together comes within this.
 const SETTLING: Duration = Duration::from_millis(50);
@@ -83,6 +83,7 @@ struct Picture {
 
 impl Picture {
     fn new(places: &Places, network: Option<&str>) -> Result<Self> {
+        progress::begin();
         let seen = Seen::new(places)?;
         let is_wanted = |name: &str| network.is_none_or(|wanted| wanted == name);
         let all = seen.attachments.all.iter().filter(|(key, _)| is_wanted(&key.network));
@@ -98,6 +99,7 @@ impl Picture {
             ((one.network, one.set), numbers)
         });
         let is_busy = all.clone().any(|(_, attached)| attached.state == State::Busy);
+        progress::end();
         Ok(Self { attachments, pools: pools.collect(), is_busy })
     }
 

@@ -6,6 +6,7 @@ use cni_common::{Context, Result};
 use super::Attachments;
 use super::value::{Key, LeaseFound};
 use crate::networks::Networks;
+use crate::progress;
 
 /// Reads them. A pool that is not there has none.
 pub(super) fn read(found: &mut Attachments, networks: &Networks) -> Result<()> {
@@ -14,7 +15,8 @@ pub(super) fn read(found: &mut Attachments, networks: &Networks) -> Result<()> {
     {
         let doing = || format!("network {network}");
         let Some(view) = View::open(pool).with_context(doing)? else { continue };
-        for lease in view.leases().with_context(doing)? {
+        let words = format!("read of {network}");
+        for lease in progress::each((&words, "address files"), view.leases().with_context(doing)?) {
             let lease = look_at(&view, lease);
             let attached = found.all.entry(key(network.as_str(), &lease.lease)).or_default();
             attached.is_ours |= lease.known.is_ours;

@@ -14,9 +14,10 @@ use cni_common::types::net::Link;
 use cni_common::{Result, names};
 use ipnetwork::IpNetwork;
 
-use super::Attachments;
 use super::value::{Attached, Inside, Key};
+use super::{Attachments, LOOKED_AT};
 use crate::networks::Networks;
+use crate::progress;
 
 /// Finds the pairs that say by name and alias whose they are.
 pub(super) fn read(found: &mut Attachments, host: &mut Netlink) -> Result<()> {
@@ -56,7 +57,7 @@ pub(super) fn look_inside(
     host: &mut Netlink,
     networks: &Networks,
 ) -> Result<()> {
-    for attached in found.all.values_mut() {
+    for attached in progress::each(LOOKED_AT, found.all.values_mut()) {
         if let Some(link) = &attached.host {
             attached.inside = inside(host, link)?;
         }
@@ -76,7 +77,7 @@ pub(super) fn look_inside(
             by_address.entry(lease.lease.ip).or_default().push(key.clone());
         }
     }
-    for link in others {
+    for link in progress::each(("looked at", "links of others"), others) {
         let Some(inside) = inside(host, &link)? else { continue };
         let bridge = found.bridge(link.master).unwrap_or_default().to_owned();
         let keys = inside.addresses.iter().filter_map(|one| by_address.get(&one.ip())).flatten();

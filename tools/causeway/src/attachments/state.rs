@@ -22,6 +22,7 @@ use serde_json::Value;
 use super::value::{Attached, Key, State};
 use super::{Attachments, Rules, leases};
 use crate::networks::{Network, Networks};
+use crate::progress;
 
 /// Why an attachment is in its state: what proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub(super) fn decide(
         .map(|link| (link.name.clone(), link.mac.map(|mac| mac.to_string()).unwrap_or_default()))
         .collect();
     let mut again = Again { host, nft, networks, bridges, read: BTreeMap::new() };
-    for key in suspects {
+    for key in progress::each(("looked again at", "attachments"), suspects) {
         let Some(mut attached) = found.all.remove(&key) else { continue };
         if again.look(&key, &mut attached)? {
             found.all.insert(key, attached);

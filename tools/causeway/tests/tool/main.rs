@@ -21,6 +21,7 @@ mod net;
 mod node;
 mod plan;
 mod pool;
+mod progress;
 mod scene;
 mod thousand;
 mod watch;

@@ -11,6 +11,7 @@ use serde_json::json;
 use testsupport::Container;
 
 use crate::node::Node;
+use crate::progress::on_a_terminal;
 
 /// As promised.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -40,6 +41,23 @@ fn a_thousand_attachments_are_looked_at_within_a_second() {
     }
     let text = node.text(&["ls"], 0);
     assert_eq!(text.matches("alive").count(), 1000);
+}
+
+#[test]
+fn what_takes_long_with_a_thousand_attachments_says_how_far_it_is() {
+    let network = json!({"cniVersion": "1.0.0", "name": "pods", "plugins": [
+        {"type": "bridge", "bridge": "cni0", "ipMasq": true, "ipMasqBackend": "nftables",
+         "ipam": {"type": "host-local", "subnet": "10.85.0.0/16"}}]});
+    let node = Node::new(&[network]);
+    let _all = attach_many(&node);
+    // None of them has its rules, so that each is looked for by itself.
+    let seen = on_a_terminal(&node, "check --json > /dev/null; true");
+    let counts = seen.split("\r\u{1b}[K").filter_map(|line| {
+        let (done, of) = line.strip_prefix("checked ")?.split_once(" of ")?;
+        (of == "1000 attachments").then(|| done.parse::<u32>().unwrap())
+    });
+    let counts: Vec<u32> = counts.collect();
+    assert!(counts.iter().any(|done| (1..1000).contains(done)), "{seen:?}");
 }
 
 /// What a thousand ADDs would have made, by two commands.
