@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::listen::Listening;
 use crate::node::{Node, lease, pods};
 
@@ -41,17 +43,87 @@ fn numbers_are_those_of_the_listings() {
 }
 
 #[test]
-fn alerts_ask_for_numbers_that_there_are_and_findings_have_rows_in_the_document() {
+fn alerts_and_dashboard_ask_for_numbers_that_there_are() {
     let node = Node::new(&[pods()]);
     let (_one, _) = node.attach("pods", "one");
     let text = node.text(&["metrics"], 0);
     let rules = fs::read_to_string(example("prometheus/causeway.rules.yaml")).unwrap();
-    let names = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let names: BTreeSet<&str> = names.filter(|word| word.starts_with("causeway_")).collect();
-    assert_eq!(names.len(), 7, "{names:?}");
-    for name in names {
-        assert!(text.contains(&format!("# TYPE {name} gauge")), "{name}: {text}");
+    let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    let dashboard = fs::read_to_string(example("grafana/causeway.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let mut asked: Vec<&str> =
+        targets.map(|one| one["expr"].as_str().unwrap()).chain(alerts).collect();
+    let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
+    asked.extend(variables.filter_map(|one| one["definition"].as_str()));
+    assert_eq!(asked.len(), 13 + 5 + 2, "{asked:?}");
+    let mut names = BTreeSet::new();
+    for expression in asked {
+        for start in expression.match_indices("causeway_").map(|(at, _)| at) {
+            names.insert(check_selector(&text, &expression[start..]));
+        }
     }
+    assert_eq!(names.len(), 9, "{names:?}");
+}
+
+/// Looks whether `metrics` prints what a selector, with which the text begins, asks for: name, labels, and
+/// the values that are said. The name of it.
+fn check_selector(printed: &str, text: &str) -> String {
+    let name: String =
+        text.chars().take_while(|one| one.is_ascii_alphanumeric() || *one == '_').collect();
+    let of_name = |line: &&str| {
+        line.starts_with(&format!("{name} ")) || line.starts_with(&format!("{name}{{"))
+    };
+    let lines: Vec<&str> = printed.lines().filter(of_name).collect();
+    assert!(!lines.is_empty(), "{name}: {printed}");
+    let labels = text[name.len()..].strip_prefix('{').and_then(|rest| rest.split('}').next());
+    for label in labels.into_iter().flat_map(|labels| labels.split("\",")) {
+        let (key, values) = label.split_once(['=', '!']).unwrap();
+        // Prometheus adds the node's own.
+        if key == "instance" {
+            continue;
+        }
+        let has = |part: String| lines.iter().any(|line| line.contains(&part));
+        assert!(has(format!("{key}=\"")), "{label}: {lines:?}");
+        let values = values.trim_matches(['=', '~', '"']);
+        for value in values.split('|').filter(|value| !value.starts_with('$')) {
+            assert!(has(format!("{key}=\"{value}\"")), "{label}: {lines:?}");
+        }
+    }
+    name
+}
+
+#[test]
+fn the_dashboard_has_what_an_import_needs() {
+    let text = fs::read_to_string(example("grafana/causeway.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    assert!(dashboard["schemaVersion"].is_u64() && dashboard["id"].is_null(), "{dashboard}");
+    assert_eq!(dashboard["uid"], "causeway");
+    let panels = dashboard["panels"].as_array().unwrap();
+    let ids: BTreeSet<u64> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids.len(), panels.len(), "an ID of two panels");
+    let mut taken = BTreeSet::new();
+    for panel in panels {
+        assert!(panel["title"].is_string() && panel["description"].is_string(), "{panel:#}");
+        // No data source of anybody's.
+        for source in panel["targets"].as_array().unwrap().iter().chain([panel]) {
+            assert_eq!(source["datasource"]["uid"], "${datasource}", "{panel:#}");
+        }
+        let at = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+        assert!(at("x") + at("w") <= 24, "{panel:#}");
+        for x in at("x")..at("x") + at("w") {
+            for y in at("y")..at("y") + at("h") {
+                assert!(taken.insert((x, y)), "over another: {panel:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn findings_have_rows_in_the_document() {
+    let node = Node::new(&[pods()]);
+    let text = node.text(&["metrics"], 0);
     let document = fs::read_to_string(example("../docs/operating.md")).unwrap();
     for kind in text.split("causeway_findings{kind=\"").skip(1) {
         let kind = kind.split('"').next().unwrap();
