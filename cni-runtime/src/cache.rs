@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::{Attachment, Error, NetworkList, base64};
+use crate::{Attachment, Error, NetworkList, base64, file};
 
 /// The form of the files (`CNICacheV1` in libcni).
 const KIND: &str = "cniCacheV1";
@@ -84,7 +84,7 @@ impl Cache {
 
     /// What ADD answered; `None` when that is not known, or the file can't be understood.
     pub fn result(&self, list: &NetworkList, attachment: &Attachment) -> Option<Value> {
-        let text = fs::read_to_string(self.file(list.name(), attachment)).ok()?;
+        let text = file::read(&self.file(list.name(), attachment)).ok()?;
         let mut entry: Map<String, Value> = serde_json::from_str(&text).ok()?;
         if entry.get("kind").and_then(Value::as_str) == Some(KIND) {
             return entry.remove("result");
@@ -131,7 +131,7 @@ impl Cache {
             .collect::<std::io::Result<_>>()
             .map_err(failed)?;
         paths.sort();
-        let read = |path: &PathBuf| serde_json::from_str(&fs::read_to_string(path).ok()?).ok();
+        let read = |path: &PathBuf| serde_json::from_str(&file::read(path).ok()?).ok();
         Ok(paths.iter().filter_map(read).filter_map(cached).collect())
     }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, NetworkList};
+use crate::{Error, NetworkList, file};
 
 /// A file of the folder, and the list that it is, or why it is none.
 pub type FoundList = (PathBuf, Result<NetworkList, Error>);
@@ -29,7 +29,12 @@ impl NetworkList {
         };
         paths.retain(|path| order(path).is_some());
         paths.sort_by_key(|path| (order(path), path.clone()));
-        Ok(paths.into_iter().map(|path| (path.clone(), Self::read(path))).collect())
+        let read = |path: PathBuf| {
+            let text = file::read(&path).map_err(|error| Error::io("read", &path, error));
+            let list = text.and_then(|text| Self::parse(&path, &text));
+            (path, list)
+        };
+        Ok(paths.into_iter().map(read).collect())
     }
 
     /// The list of the network of this name in a folder.

@@ -16,6 +16,7 @@ mod base64;
 mod cache;
 mod chain;
 mod error;
+mod file;
 mod folder;
 mod list;
 mod process;

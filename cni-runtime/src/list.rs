@@ -64,10 +64,15 @@ impl NetworkList {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+        Self::parse(path, &text)
+    }
+
+    /// The list that the text of a file is.
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let wrong = |error: &dyn std::fmt::Display| {
             Error::new(format!("network list {}: {error}", path.display()))
         };
-        let value = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+        let value = serde_json::from_str(text).map_err(|error| wrong(&error))?;
         Self::new(value).map_err(|error| wrong(&error))
     }
 

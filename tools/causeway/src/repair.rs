@@ -1,5 +1,6 @@
 //! `causeway repair`: puts back what attachments that are alive lack, and touches nothing else of them.
 
+use std::collections::HashSet;
 use std::thread;
 
 use cni_common::Result;
@@ -50,22 +51,28 @@ pub(crate) fn repair(
         // As with `check`: a DEL that was at work takes one thing after the other.
         thread::sleep(check::MOMENT);
         (networks, attachments) = read(places, network)?;
-        let first = std::mem::take(&mut found);
+        let first = names(&found);
         (found, errors) = lacks::find(&networks, &attachments)?;
-        found.retain(|lack| first.iter().any(|one| one.to_string() == lack.to_string()));
+        found.retain(|lack| first.contains(&lack.to_string()));
     }
     let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let is_dry = effect == Effect::Nothing;
     let mut left = found.clone();
     if !is_dry && !found.is_empty() {
+        let mut failed = Vec::new();
         for lack in progress::each(("mended", "faults"), &found) {
             let mended = lacks::mend(lack, &networks, &attachments);
-            errors.extend(mended.err().map(|error| format!("{lack}: {error}")));
+            failed.extend(mended.err().map(|error| (lack, error)));
         }
         let (networks, attachments) = read(places, network)?;
         left = lacks::find(&networks, &attachments)?.0;
+        // What two networks share was put back for the first one.
+        let names = names(&left);
+        let failed = failed.into_iter().filter(|(lack, _)| names.contains(&lack.to_string()));
+        errors.extend(failed.map(|(lack, error)| format!("{lack}: {error}")));
     }
-    let is_left = |lack: &&Lack| left.iter().any(|one| one.to_string() == lack.to_string());
+    let still = names(&left);
+    let is_left = |lack: &&Lack| still.contains(&lack.to_string());
     let repaired = found.iter().filter(|lack| !is_left(lack)).map(done).collect::<Vec<_>>();
     let outcome =
         Outcome { dry_run: is_dry, repaired, left: left.iter().map(done).collect(), errors };
@@ -78,6 +85,11 @@ fn read(places: &Places, network: Option<&str>) -> Result<(Networks, Attachments
     let mut networks = Networks::read(places)?;
     let attachments = Attachments::read(places, &mut networks)?;
     Ok((networks.only(network)?, attachments))
+}
+
+/// What tells one lack from the others.
+fn names(lacks: &[Lack]) -> HashSet<String> {
+    lacks.iter().map(ToString::to_string).collect()
 }
 
 fn done(lack: &Lack) -> Done {

@@ -165,6 +165,11 @@ pub fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
     nftables::list_owners(nft)
 }
 
+/// Whether the attachment is among them.
+pub fn is_registered(nft: &mut Nft, subject: &Subject<'_>) -> Result<bool> {
+    nftables::is_registered(nft, subject)
+}
+
 /// The addresses of a network that this suite masquerades on nf_tables, each with the comment of its
 /// attachment.
 pub fn list_addresses(nft: &mut Nft, network: &NetworkName) -> Result<Vec<(String, IpAddr)>> {

@@ -81,6 +81,11 @@ pub fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
     Ok(found.into_iter().map(|element| element.comment).collect())
 }
 
+/// Whether the attachment's is among them.
+pub fn is_registered(nft: &mut Nft, subject: &Subject<'_>) -> Result<bool> {
+    Ok(entry(ports(), port_key(subject)).find(nft)?.is_some())
+}
+
 /// Removes the guards of the network's attachments that live no more.
 pub fn gc(network: &NetworkName, living: &owner::Living<'_>) -> Result<()> {
     let stale = |element: &Element| living.is_stale(&element.comment);

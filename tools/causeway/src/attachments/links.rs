@@ -106,7 +106,7 @@ pub(super) fn look_inside(
 }
 
 /// The other end of a pair; `None` when it has gone since, or the kernel can't tell.
-fn inside(host: &mut Netlink, link: &Link) -> Result<Option<Inside>> {
+pub(super) fn inside(host: &mut Netlink, link: &Link) -> Result<Option<Inside>> {
     let Some(peer) = host.find_peer(link)? else { return Ok(None) };
     let addresses = host.list_peer_addresses(link)?.into_iter().map(|found| found.address);
     Ok(Some(Inside {

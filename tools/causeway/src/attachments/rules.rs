@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use causeway_bridge::filter::{masquerade, spoofcheck};
+use causeway_bridge::filter::{Subject, masquerade, spoofcheck};
 use causeway_portmap::plan as portmap;
-use cni_common::Result;
 use cni_common::nft::Value;
-use cni_common::packet_filter::owner;
 use cni_common::packet_filter::table::INET;
+use cni_common::packet_filter::{Registry, owner};
 use cni_common::sys::nft::Nft;
+use cni_common::types::Attachment;
+use cni_common::{Result, names};
 
 use super::Attachments;
 use super::value::{Key, Published};
@@ -39,6 +40,20 @@ impl Rules {
             Self::Firewall => "firewall",
             Self::Limits => "bandwidth",
         }
+    }
+}
+
+/// Whether there are rules of this kind for the attachment, asked for it alone.
+pub(super) fn is_there(nft: &mut Nft, rules: Rules, attachment: &Attachment) -> Result<bool> {
+    let port = names::host_interface(attachment);
+    let subject = Subject { attachment, port: &port };
+    let has = |nft: &mut Nft, registry: Registry| Ok(registry.key(&port).find(nft)?.is_some());
+    match rules {
+        Rules::Masquerading => masquerade::is_registered(nft, &subject),
+        Rules::MacCheck => spoofcheck::is_registered(nft, &subject),
+        Rules::Ports => has(nft, portmap::attachments()),
+        Rules::Firewall => has(nft, causeway_firewall::plan::attachments()),
+        Rules::Limits => Ok(false),
     }
 }
 
@@ -78,10 +93,7 @@ pub(super) fn read(found: &mut Attachments, nft: &mut Nft) -> Result<()> {
     Ok(())
 }
 
-fn registered(
-    nft: &mut Nft,
-    registry: &cni_common::packet_filter::Registry,
-) -> Result<Vec<String>> {
+fn registered(nft: &mut Nft, registry: &Registry) -> Result<Vec<String>> {
     let found = nft.search_elements((INET, registry.set()), usize::MAX, |_all| true)?;
     Ok(found.into_iter().map(|element| element.comment).collect())
 }

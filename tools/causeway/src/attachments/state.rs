@@ -20,7 +20,7 @@ use cni_common::{Result, names};
 use serde_json::Value;
 
 use super::value::{Attached, Key, State};
-use super::{Attachments, Rules, leases};
+use super::{Attachments, Rules, leases, links, rules};
 use crate::networks::{Network, Networks};
 use crate::progress;
 
@@ -119,6 +119,8 @@ impl Again<'_> {
         let was_busy = own.as_deref().is_some_and(is_busy);
         self.leases(key, attached)?;
         self.link(attached, derived.as_deref())?;
+        self.leases_of_inside(key, attached)?;
+        self.rules(key, attached)?;
         let is_busy = was_busy || own.as_deref().is_some_and(is_busy);
         if attached.host.is_none() && attached.leases.is_empty() && attached.rules.is_empty() {
             return Ok(false);
@@ -145,15 +147,37 @@ impl Again<'_> {
                 self.read.insert(key.network.clone(), view.leases()?);
             }
             let all = self.read.get(&key.network).into_iter().flatten();
-            let is_its = |lease: &&Lease| match &lease.holder {
-                Holder::Attachment(container, ifname) => {
-                    container.as_str() == key.container && ifname.as_str() == key.ifname
-                }
-                _ => false,
-            };
-            known.extend(all.filter(is_its).cloned());
+            known.extend(all.filter(|lease| is_of(lease, key)).cloned());
         }
         attached.leases = known.into_iter().map(|lease| leases::look_at(&view, lease)).collect();
+        Ok(())
+    }
+
+    /// The leases of the addresses that its container has by now: an ADD may have written them since all were
+    /// read.
+    fn leases_of_inside(&mut self, key: &Key, attached: &mut Attached) -> Result<()> {
+        let Some(link) = attached.host.as_ref().filter(|_| attached.leases.is_empty()) else {
+            return Ok(());
+        };
+        let pool = self.networks.all.get(&key.network).and_then(|network| network.pool.as_ref());
+        let Some(view) = pool.map(View::open).transpose()?.flatten() else { return Ok(()) };
+        attached.inside = links::inside(self.host, link)?;
+        for address in attached.inside.iter().flat_map(|inside| &inside.addresses) {
+            let lease = view.find(address.ip())?.filter(|lease| is_of(lease, key));
+            attached.leases.extend(lease.map(|lease| leases::look_at(&view, lease)));
+        }
+        Ok(())
+    }
+
+    /// Which rules there are now, where nothing else is left: a DEL may have removed them since all were read.
+    fn rules(&mut self, key: &Key, attached: &mut Attached) -> Result<()> {
+        let is_all = attached.host.is_none() && attached.leases.is_empty();
+        let Some(attachment) = key.attachment().filter(|_| is_all) else { return Ok(()) };
+        for one in attached.rules.clone() {
+            if !rules::is_there(self.nft, one, &attachment)? {
+                attached.rules.remove(&one);
+            }
+        }
         Ok(())
     }
 
@@ -246,6 +270,16 @@ impl Again<'_> {
         let is_link = text(link, "sandbox").is_empty() && !name.is_empty();
         let is_gone = is_here && is_link && self.host.find_link(&name)?.is_none();
         Ok(is_gone.then(|| path.clone()))
+    }
+}
+
+/// Whether it is a lease of the attachment.
+fn is_of(lease: &Lease, key: &Key) -> bool {
+    match &lease.holder {
+        Holder::Attachment(container, ifname) => {
+            container.as_str() == key.container && ifname.as_str() == key.ifname
+        }
+        _ => false,
     }
 }
 

@@ -20,6 +20,9 @@ const OTHER_GUARD: &str = "KUBE-FIREWALL";
 /// Where `portmap` guards it with iptables, and what its comment begins with.
 const RAW: &str = "raw";
 const GUARD_COMMENT: &str = "Causeway portmap: nobody";
+/// The same rule by hand.
+const BY_HAND: &str = "iptables -t raw -I PREROUTING -d 127.0.0.0/8 ! -i lo -m comment --comment 'Causeway \
+    portmap: nobody but the host itself reaches its 127.0.0.0/8' -j DROP";
 
 /// Looks at bridges, and at what they let in.
 pub(super) fn look(seen: &Seen, findings: &mut Vec<Finding>) -> Result<()> {
@@ -69,14 +72,16 @@ fn localnet(
     if has_legacy_table(Protocol::Ipv4, RAW) || is_guarded(nft)? {
         return Ok(());
     }
-    let lacks_ports = seen.attachments.of(network.name.as_str()).any(|(_, attached)| {
+    let mut published = seen.attachments.of(network.name.as_str()).filter(|(_, attached)| {
         let cached = attached.cached.as_ref().filter(|_| attached.host.is_some());
         cached.is_some_and(|one| one.attachment.capability_args.contains_key("portMappings"))
     });
-    let mend = match lacks_ports {
-        true => format!("causeway repair {}", network.name),
+    let mend = match published.next() {
+        // The reference has no such guard: nothing of it is missing.
+        Some((_, attached)) if !attached.is_ours => BY_HAND.to_owned(),
+        Some(_) => format!("causeway repair {}", network.name),
         // Nobody needs it any more.
-        false => format!("sysctl -w net.{}=0", name.replace('/', ".")),
+        None => format!("sysctl -w net.{}=0", name.replace('/', ".")),
     };
     findings.push(Finding {
         kind: "route-localnet-without-guard",

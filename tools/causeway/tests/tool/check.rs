@@ -207,7 +207,7 @@ fn lists_that_no_plugin_can_run_and_networks_that_overlap_are_found() {
 
 #[test]
 fn while_containers_come_and_go_there_is_no_false_alarm_and_nothing_is_taken() {
-    const CONTAINERS: usize = 100;
+    const CONTAINERS: usize = 200;
     let scene = Scene::new();
     let list = scene.node.list("pods");
     let containers: Vec<Container> =
@@ -229,9 +229,22 @@ fn while_containers_come_and_go_there_is_no_false_alarm_and_nothing_is_taken() {
         while done.load(Ordering::Relaxed) < CONTAINERS
             && !workers.iter().all(|one| one.is_finished())
         {
-            assert_eq!(scene.node.text(&["check"], 0), "nothing is wrong\n");
-            assert_eq!(scene.node.text(&["gc"], 0), "nothing is dead\n");
-            assert_eq!(scene.node.text(&["repair"], 0), "nothing is missing\n");
+            for (command, said) in [
+                ("check", "nothing is wrong\n"),
+                ("gc", "nothing is dead\n"),
+                ("gc --dry-run", "nothing is dead\n"),
+                ("repair", "nothing is missing\n"),
+                ("repair --dry-run", "nothing is missing\n"),
+            ] {
+                let words: Vec<&str> = command.split(' ').collect();
+                assert_eq!(scene.node.text(&words, 0), said, "{command}");
+            }
+            for one in scene.node.listed("pods") {
+                let is_sound = matches!(one["state"].as_str(), Some("alive" | "busy"));
+                assert!(is_sound, "{one:#}");
+            }
+            let pool = scene.node.json(&["pool"], 0)["pools"][0].clone();
+            assert_eq!(pool["reclaimable"], 0, "{pool:#}");
         }
     });
     let left = scene.node.listed("pods");

@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod damaged;
 mod explain;
 mod forwarding;
 mod gc;

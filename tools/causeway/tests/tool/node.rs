@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cni_runtime::{Attachment, NetworkList, Runtime};
 use serde_json::{Value, json};
@@ -63,8 +63,13 @@ impl Node {
 
     /// Runs the tool.
     pub(crate) fn tool(&self, words: &[&str]) -> Finished {
+        self.tool_of(&bin_dir(), words)
+    }
+
+    /// Runs it where the plugins are in this folder.
+    fn tool_of(&self, plugins: &Path, words: &[&str]) -> Finished {
         let tool = env!("CARGO_BIN_EXE_causeway");
-        let folders = format!("CNI_PATH={}", bin_dir().display());
+        let folders = format!("CNI_PATH={}", plugins.display());
         let lists = format!("NETCONFPATH={}", self.conf_dir().display());
         let mut command = vec!["env", folders.as_str(), lists.as_str(), tool];
         command.extend(words);
@@ -95,7 +100,13 @@ impl Node {
     /// What it prints as text; fails the test unless the exit status is `status`.
     #[track_caller]
     pub(crate) fn text(&self, words: &[&str], status: i32) -> String {
-        let finished = self.tool(words);
+        self.text_of(&bin_dir(), words, status)
+    }
+
+    /// The same where the plugins are in this folder.
+    #[track_caller]
+    pub(crate) fn text_of(&self, plugins: &Path, words: &[&str], status: i32) -> String {
+        let finished = self.tool_of(plugins, words);
         assert_eq!(finished.status, Some(status), "{finished}");
         String::from_utf8(finished.stdout).unwrap()
     }
