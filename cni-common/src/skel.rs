@@ -12,7 +12,7 @@ mod stdio;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Context, Error, Result};
 use crate::log::{self, About};
 use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, Version, reply};
 use crate::sys::netns::OwnNetns;
@@ -329,10 +329,10 @@ fn attachment_request<'a>(
     let environment = request.environment;
     let attachment = Attachment {
         network: request.config.name.clone(),
-        container: environment.container_id.parse()?,
+        container: environment.container_id.parse().context("CNI_CONTAINERID")?,
         // A plugin that does not read the name gets the one interface that every namespace has.
         ifname: match plugin.reads_ifname() {
-            true => environment.ifname.parse()?,
+            true => environment.ifname.parse().context("CNI_IFNAME")?,
             false => "lo".parse()?,
         },
     };

@@ -66,7 +66,8 @@ fn a_container_id_follows_the_pattern() {
     for id in ["../x", "a/b", "-a", "_a", ".", "a b", "a;b", "é", "a\n"] {
         for command in ["ADD", "DEL", "CHECK"] {
             let answer = call(command).container_id(id).config(journal.config()).run();
-            assert_eq!(answer.expect_error(4), "invalid characters in containerID");
+            let message = answer.expect_error(4);
+            assert_eq!(message, "CNI_CONTAINERID: invalid characters in containerID");
             assert_eq!(answer.details(), id);
         }
     }
@@ -88,7 +89,7 @@ fn an_interface_name_is_one_the_kernel_takes() {
     ] {
         for command in ["ADD", "DEL", "CHECK"] {
             let answer = call(command).ifname(name).config(journal.config()).run();
-            assert_eq!(answer.expect_error(4), fault);
+            assert_eq!(answer.expect_error(4), format!("CNI_IFNAME: {fault}"));
             assert_eq!(answer.details(), name);
         }
     }

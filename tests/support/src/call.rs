@@ -107,6 +107,12 @@ impl Call {
         Answer(process::finish(&mut self.process(), &self.stdin, self.limit))
     }
 
+    /// Runs the plugin to its end; `None` where it did not end in the time that it may take. It is
+    /// killed then.
+    pub fn run_in_time(&self) -> Option<Answer> {
+        process::finish_in_time(&mut self.process(), &self.stdin, self.limit).map(Answer)
+    }
+
     /// What is on stdin.
     pub(crate) fn stdin_bytes(&self) -> &[u8] {
         &self.stdin

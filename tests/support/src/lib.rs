@@ -30,6 +30,7 @@ mod measured;
 mod namespace;
 mod numbers;
 mod process;
+mod traces;
 
 pub use call::{Answer, Call};
 pub use container::{Container, Outside};

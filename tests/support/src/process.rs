@@ -48,22 +48,30 @@ impl fmt::Display for Finished {
 
 /// Runs `command` to its end with `stdin`; the test fails when that takes longer than `limit`.
 pub(crate) fn finish(command: &mut Command, stdin: &[u8], limit: Duration) -> Finished {
+    finish_in_time(command, stdin, limit)
+        .unwrap_or_else(|| panic!("{command:?}: did not end within {limit:?}"))
+}
+
+/// The same; `None` when it takes longer than `limit`.
+pub(crate) fn finish_in_time(
+    command: &mut Command,
+    stdin: &[u8],
+    limit: Duration,
+) -> Option<Finished> {
     let shown = format!("{command:?}");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
-    let id = child.id();
     let pipe = child.stdin.take();
     let bytes = stdin.to_vec();
     let writer = thread::spawn(move || write_stdin(pipe, &bytes));
-    let output = wait(child, limit)
-        .unwrap_or_else(|| panic!("{shown}: process {id} did not end within {limit:?}"));
+    let output = wait(child, limit)?;
     writer.join().unwrap();
-    Finished {
+    Some(Finished {
         command: shown,
         status: output.status.code(),
         stdout: output.stdout,
         stderr: output.stderr,
-    }
+    })
 }
 
 /// Runs `command`, whose standard streams are set, to its end.

@@ -22,7 +22,9 @@ fn workspace() -> Vec<String> {
     let text = golden::read("Cargo.toml");
     let own = text.lines().filter(|line| line.contains("path = "));
     let names = own.filter_map(|line| line.split(' ').next()).map(str::to_owned);
-    names.chain(["acceptance", "bench", "faults", "invariants"].map(str::to_owned)).collect()
+    names
+        .chain(["acceptance", "bench", "conformance", "faults", "invariants"].map(str::to_owned))
+        .collect()
 }
 
 /// A folder from the root of the repository.

@@ -1,0 +1,92 @@
+//! The executable: reads the command line, runs the checks, prints the table. `scripts/conformance` builds and
+//! runs it in a network of its own.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it found")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use conformance::{Configuration, Level, Options, Report, Spec};
+
+/// Runs the rules of the CNI specification against a folder of plugins, on throw-away hosts. Exit status: 0
+/// where no MUST is broken, 1 where one is, 2 where nothing could be run
+#[derive(Debug, Parser)]
+#[command(name = "conformance", version)]
+struct Arguments {
+    /// The folder of the plugins
+    #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
+    bin: PathBuf,
+    /// This plugin only; may be repeated
+    #[arg(long, value_name = "NAME")]
+    plugin: Vec<String>,
+    /// One's own configuration of a plugin, instead of the one that is known; may be repeated
+    #[arg(long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// By the rules of this version of the specification only; may be repeated
+    #[arg(long, value_name = "VERSION")]
+    spec: Vec<Spec>,
+    /// Writes a report, by its extension JSON or JUnit XML (.xml); may be repeated
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
+    /// How long one call of a plugin may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    timeout: u64,
+    /// Exit status 1 for whatever is broken, SHOULD and habits of runtimes, too
+    #[arg(long)]
+    strict: bool,
+    /// Lists the rules instead
+    #[arg(long)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.list {
+        list();
+        return ExitCode::SUCCESS;
+    }
+    // What a check could not look at is in the report.
+    std::panic::set_hook(Box::new(|_| {}));
+    match run(&arguments) {
+        Ok(report) => ExitCode::from(u8::from(is_broken(&report, arguments.strict))),
+        Err(error) => {
+            eprintln!("conformance: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Report, String> {
+    let mut options = Options::new(&arguments.bin);
+    let read = |path: &PathBuf| Configuration::read(path, None);
+    options.configurations = arguments.config.iter().map(read).collect::<Result<_, _>>()?;
+    options.plugins.clone_from(&arguments.plugin);
+    options.specs.clone_from(&arguments.spec);
+    options.limit = Duration::from_secs(arguments.timeout.clamp(1, 600));
+    let report = conformance::run(&options)?;
+    print!("{}", report.table());
+    for path in &arguments.report {
+        report.write(path)?;
+    }
+    if report.outcomes().all(|(_, outcome)| outcome.verdict.is_err()) {
+        return Err(format!("{}: nothing passed or could be run", arguments.bin.display()));
+    }
+    Ok(report)
+}
+
+fn is_broken(report: &Report, is_strict: bool) -> bool {
+    let other = report.failures(Level::Should) + report.failures(Level::Habit);
+    report.failures(Level::Must) > 0 || is_strict && other > 0
+}
+
+fn list() {
+    println!("{:<8}{:<8}{:<8}{:<54}section", "0.4.0", "1.0.0", "1.1.0", "rule");
+    for (name, section, levels) in conformance::rules() {
+        for level in levels {
+            print!("{:<8}", level.map(|level| level.to_string()).unwrap_or_default());
+        }
+        println!("{name:<54}{section}");
+    }
+}
