@@ -1,6 +1,7 @@
 //! Standard output: a listing as text for a person, or as one JSON object for a program. Nothing needs a
 //! terminal; only on one are there colours.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -113,11 +114,21 @@ pub(crate) fn follow(text: &str) -> Result<bool> {
     }
 }
 
-/// Writes a file as a whole, by renaming.
+/// Writes a file as a whole, by renaming; what is there and no file (a pipe, a terminal) is written to.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error: io::Error| Error::io("write", &path, &error)
+    };
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return fs::write(path, text).map_err(failed(path));
+    }
     let fresh = PathBuf::from(format!("{}.new", path.display()));
-    fs::write(&fresh, text).map_err(|error| Error::io("write", &fresh, &error))?;
-    fs::rename(&fresh, path).map_err(|error| Error::io("write", path, &error))
+    // In a folder of everybody's it may be a link that somebody has laid there.
+    fs::remove_file(&fresh).ok();
+    let written = File::create_new(&fresh).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(failed(&fresh))?;
+    fs::rename(&fresh, path).map_err(failed(path))
 }
 
 /// Says on standard error what went wrong.

@@ -127,6 +127,32 @@ fn the_svg_image_is_sound_and_names_are_no_markup() {
     well_formed(&svg);
 }
 
+#[test]
+fn a_pipe_is_written_to_and_a_link_beside_the_file_is_not_followed() {
+    let node = Node::new(&[pods()]);
+    let folder = node.host.temp_dir();
+    let (pipe, file) = (folder.join("pipe"), folder.join("graph.svg"));
+    node.host.run(["mkfifo", pipe.to_str().unwrap()]);
+    let line = format!("exec cat {} > {}", pipe.display(), folder.join("read").display());
+    let reading = node.host.background(["sh", "-c", &line]);
+    node.text(&["graph", "--svg", pipe.to_str().unwrap()], 0);
+    let is_read =
+        || fs::read_to_string(folder.join("read")).is_ok_and(|text| text.ends_with("</svg>\n"));
+    assert!((0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        is_read()
+    }));
+    drop(reading);
+    assert!(!fs::metadata(&pipe).unwrap().is_file());
+
+    let others = folder.join("others");
+    fs::write(&others, "theirs").unwrap();
+    std::os::unix::fs::symlink(&others, folder.join("graph.svg.new")).unwrap();
+    node.text(&["graph", "--svg", file.to_str().unwrap()], 0);
+    assert_eq!(fs::read_to_string(&others).unwrap(), "theirs");
+    assert!(fs::read_to_string(&file).unwrap().starts_with("<svg "));
+}
+
 /// As far as can be told without a parser: every element ends, in order.
 fn well_formed(svg: &str) {
     let mut open = Vec::new();
