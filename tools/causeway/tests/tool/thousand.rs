@@ -22,7 +22,7 @@ fn a_thousand_attachments_are_looked_at_within_a_second() {
         {"type": "bridge", "bridge": "cni0", "ipam": {"type": "host-local", "subnet": "10.85.0.0/16"}}]});
     let node = Node::new(&[network]);
     let _all = attach_many(&node);
-    for words in ["ls", "pool", "check"] {
+    for words in ["ls", "graph", "pool", "check"] {
         let (answer, usage) = node.measured(words);
         let listing = answer.json();
         let count = match words {
@@ -32,6 +32,7 @@ fn a_thousand_attachments_are_looked_at_within_a_second() {
                 1001 - listing["findings"].as_array().unwrap().len()
             }
             "pool" => usize::try_from(listing["pools"][0]["held"].as_u64().unwrap()).unwrap(),
+            "graph" => listing["bridges"][0]["attachments"].as_array().unwrap().len(),
             _ => listing["networks"][0]["attachments"].as_array().unwrap().len(),
         };
         assert_eq!(count, 1000);
