@@ -97,6 +97,9 @@ build_release_of() {
         --config "target.'cfg(target_os = \"linux\")'.rustflags = [$paths]")
 }
 
+# The version of all executables.
+version_of_suite() { sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1; }
+
 # Builds the release executables.
 build_release() { build_release_of "${plugins[@]/#/--bin=}" "${tools[@]/#/--bin=}"; }
 
