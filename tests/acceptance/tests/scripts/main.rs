@@ -11,5 +11,7 @@
 
 mod help;
 mod install;
+mod release;
 mod tools;
 mod totals;
+mod workflow;
