@@ -37,15 +37,34 @@ impl ElementKey {
 fn present(
     nft: &mut Nft,
     keys: &[ElementKey],
-    wanted: impl Fn(&Element) -> bool,
+    mut wanted: impl FnMut(&mut Nft, &Element) -> Result<bool>,
 ) -> Result<Vec<ElementKey>> {
     let mut present = Vec::new();
     for key in keys {
-        if key.find(nft)?.is_some_and(|element| wanted(&element)) {
+        let Some(element) = key.find(nft)? else { continue };
+        if wanted(nft, &element)? {
             present.push(key.clone());
         }
     }
     Ok(present)
+}
+
+/// Whether the set holds an element that is not leaving.
+pub fn holds_others(
+    nft: &mut Nft,
+    (table, set): (Table, &Set),
+    leaves: impl Fn(&Element) -> bool,
+) -> Result<bool> {
+    let first = nft.first_elements(table, set)?;
+    if first.is_empty() {
+        return Ok(false);
+    }
+    if !first.iter().all(&leaves) {
+        return Ok(true);
+    }
+    // The first answer need not be all of it.
+    let others = nft.search_elements((table, set), 1, |element| !leaves(element))?;
+    Ok(!others.is_empty())
 }
 
 /// The operations that delete those elements that are there now and wanted. To be called within
@@ -55,7 +74,8 @@ pub fn deletions(
     keys: &[ElementKey],
     wanted: impl Fn(&Element) -> bool,
 ) -> Result<Vec<Operation>> {
-    Ok(present(nft, keys, wanted)?.iter().map(ElementKey::deletion).collect())
+    let present = present(nft, keys, |_nft, element| Ok(wanted(element)))?;
+    Ok(present.iter().map(ElementKey::deletion).collect())
 }
 
 /// Removes those elements that are there and wanted, and with the last element of a unit the unit:
@@ -70,13 +90,24 @@ pub fn remove(
     units: &[Unit],
     wanted: impl Fn(&Element) -> bool,
 ) -> Result<()> {
+    remove_if(nft, keys, units, |_nft, element| Ok(wanted(element)))
+}
+
+/// The same, where `wanted` has to look at the packet filter itself.
+pub fn remove_if(
+    nft: &mut Nft,
+    keys: &[ElementKey],
+    units: &[Unit],
+    mut wanted: impl FnMut(&mut Nft, &Element) -> Result<bool>,
+) -> Result<()> {
     let (early, last) = keys.split_at(keys.len().saturating_sub(1) / MAX_AT_ONCE * MAX_AT_ONCE);
     for some in early.chunks(MAX_AT_ONCE) {
-        nft.change(|nft| deletions(nft, some, &wanted))?;
+        let deletions = |keys: Vec<ElementKey>| keys.iter().map(ElementKey::deletion).collect();
+        nft.change(|nft| present(nft, some, &mut wanted).map(deletions))?;
     }
     let mut touched = Vec::new();
     nft.change(|nft| {
-        let leaving = present(nft, last, &wanted)?;
+        let leaving = present(nft, last, &mut wanted)?;
         let mut operations = table::unused(nft, units, &leaving)?;
         touched = operations.iter().filter_map(partly_removed).collect();
         let goes = |key: &ElementKey| operations.iter().any(|operation| covers(operation, key));

@@ -6,6 +6,7 @@
 //! attachments was once called `attachments`: it is read and removed, and no longer written.
 
 use super::ElementKey;
+use super::element::holds_others;
 use crate::nft::{Element, Family, Operation, Set, Table};
 use crate::sys::nft::Nft;
 use crate::{Context, Result};
@@ -61,7 +62,12 @@ pub(super) fn unused(
         let present = nft.list_sets(table)?;
         let mut removed = Vec::new();
         for unit in units {
-            removed.extend(unused_unit(nft, (unit, &present), leaving)?);
+            for operation in unused_unit(nft, (unit, &present), leaving)? {
+                // Units may have a set in common.
+                if !removed.contains(&operation) {
+                    removed.push(operation);
+                }
+            }
         }
         let (left, all) = (removed.len(), nft.table_use(table)?);
         if all.is_some_and(|all| usize::try_from(all) == Ok(left)) {
@@ -81,7 +87,13 @@ fn unused_unit(
     let table = unit.table;
     let sets: Vec<&Set> = unit.sets.iter().filter(|set| present.contains(&set.name)).collect();
     for set in &sets {
-        if holds_others(nft, (table, set), leaving)? {
+        let leaves = |element: &Element| {
+            let is_it = |one: &ElementKey| {
+                one.table == table && one.set.name == set.name && one.key == element.key
+            };
+            leaving.iter().any(is_it)
+        };
+        if holds_others(nft, (table, set), leaves)? {
             return Ok(Vec::new());
         }
     }
@@ -93,29 +105,6 @@ fn unused_unit(
     }
     operations.extend(sets.iter().map(|set| Operation::DeleteSet(table, set.name.clone())));
     Ok(operations)
-}
-
-/// Whether the set holds an element that is not leaving.
-fn holds_others(
-    nft: &mut Nft,
-    (table, set): (Table, &Set),
-    leaving: &[ElementKey],
-) -> Result<bool> {
-    let leaves = |element: &Element| {
-        leaving
-            .iter()
-            .any(|one| one.table == table && one.set.name == set.name && one.key == element.key)
-    };
-    let first = nft.first_elements(table, set)?;
-    if first.is_empty() {
-        return Ok(false);
-    }
-    if !first.iter().all(&leaves) {
-        return Ok(true);
-    }
-    // The first answer need not be all of it.
-    let others = nft.search_elements((table, set), 1, |element| !leaves(element))?;
-    Ok(!others.is_empty())
 }
 
 /// Removes the table if nothing of anybody is left in it.

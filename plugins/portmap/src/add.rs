@@ -1,5 +1,6 @@
 //! ADD: the ports of the host lead to the container. `prevResult` is the result.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use cni_common::packet_filter::first_supported;
@@ -10,6 +11,7 @@ use cni_common::types::Attachment;
 use cni_common::{Error, Result, log};
 
 use crate::config::{Backend, Config};
+use crate::localnet::Guard;
 use crate::target::Targets;
 use crate::{chains, del, flows, iptables, localnet, nftables, plan};
 
@@ -40,10 +42,13 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
 fn map(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Result<()> {
     let (config, targets) = what;
     let doing = |backend: &str| format!("map the ports of {attachment} by {backend}");
+    let is_guarded_by = Cell::new(Guard::Nftables);
     let by_nftables =
         || log::step(|| doing("nftables"), || map_by_nftables(attachment, what, netns));
-    let by_iptables =
-        || log::step(|| doing("iptables"), || map_by_iptables(attachment, what, netns));
+    let by_iptables = || {
+        is_guarded_by.set(Guard::Iptables);
+        log::step(|| doing("iptables"), || map_by_iptables(attachment, what, netns))
+    };
     match config.backend {
         Backend::Nftables => {
             by_nftables().map_err(|error| match cni_common::sys::nft::is_unsupported(&error) {
@@ -54,7 +59,7 @@ fn map(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Resu
         Backend::Iptables => by_iptables()?,
         Backend::Automatic => first_supported(by_nftables, by_iptables)?,
     }
-    if let Err(error) = localnet::let_out(what) {
+    if let Err(error) = localnet::let_out(what, is_guarded_by.get()) {
         return Err(error.with_undo_failures(del::remove(attachment, &[])));
     }
     flows::forget_sent_to(config, targets.iter().map(|(version, _)| version));

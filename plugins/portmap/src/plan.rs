@@ -26,7 +26,9 @@ use crate::config::{Config, Snat};
 use crate::mapping::Mapping;
 use crate::target::Targets;
 
-pub use self::maps::{attachments, is_map_of_ports, maps, namespace_key, namespaces};
+pub use self::maps::{
+    attachments, is_map_of_ports, maps, namespace_key, namespaces, routed_link_key, routed_links,
+};
 pub use self::place::Place;
 pub use self::shared::{LOCALNET, REDIRECT, redirect_rules, shared_chains, shared_units};
 

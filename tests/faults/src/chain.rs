@@ -11,8 +11,6 @@ pub(crate) const PLUGINS: [&str; 5] = ["bridge", "portmap", "firewall", "bandwid
 /// What ADD of `tuning` sets and DEL does not set back, with the kernel's values.
 const SYSCTLS: [(&str, &str); 2] =
     [("net/core/somaxconn", "4096"), ("net/ipv4/conf/eth0/arp_filter", "0")];
-/// What ADD of `portmap` sets and leaves, as other containers on the bridge may need it.
-const ROUTE_LOCALNET: &str = "/proc/sys/net/ipv4/conf/cni0/route_localnet";
 
 /// The configuration of one of the plugins for a container, behind `previous`.
 pub(crate) fn config(plugin: &str, container: &str, previous: Option<&Value>) -> Value {
@@ -69,11 +67,6 @@ pub(crate) fn remove_iptables(host: &Host) {
     for family in ["ip", "ip6"] {
         host.finish(["nft", "delete", "table", family, "filter"]);
     }
-}
-
-/// As on a host that has no mapped port yet.
-pub(crate) fn reset_route_localnet() {
-    fs::write(ROUTE_LOCALNET, "0").expect("reset a bridge's route_localnet");
 }
 
 /// What the container has before an ADD, whose namespace the calling thread is in.

@@ -183,9 +183,13 @@ impl Scene {
         match self.kind {
             Kind::FreshBridge => self.make_fresh(),
             Kind::FreshFirewall => chain::remove_iptables(&self.host),
-            Kind::Portmap | Kind::FreshPortmap => chain::reset_route_localnet(),
             Kind::Tuning => inside(&self.blue, chain::reset_sysctls),
-            Kind::Bridge | Kind::HostLocal | Kind::Firewall | Kind::Bandwidth => {}
+            Kind::Bridge
+            | Kind::HostLocal
+            | Kind::Portmap
+            | Kind::FreshPortmap
+            | Kind::Firewall
+            | Kind::Bandwidth => {}
         }
         if !self.kind.is_chained() {
             let set = || fs::write(DISABLE_IPV6, "1").expect("set a container's disable_ipv6");

@@ -16,6 +16,9 @@ const TABLES: [Table; 2] = [
 ];
 /// The chains that have a container's rules; the first two lead to it.
 const CHAINS: [&str; 3] = ["hostports", "hostip_hostports", "masquerading"];
+/// The chain of iptables that leads to containers' chains.
+const IPTABLES_CHAIN: &str = "CNI-HOSTPORT-DNAT";
+
 /// Removes its rules of the attachment. They know neither interface nor network: those of all
 /// interfaces of the container go.
 pub fn remove(nft: &mut Nft, attachment: &Attachment) -> Result<()> {
@@ -54,6 +57,19 @@ pub fn has_rules(
     rules.extend(nft.list_rules(table, hostip_hostports)?);
     let container = attachment.container.as_str();
     Ok(rules.iter().filter(|rule| rule.comment == container).count() >= count)
+}
+
+/// Whether it has a rule for any container's IPv4 address, on nftables or on the iptables that are kept
+/// there.
+pub fn has_any_ipv4(nft: &mut Nft) -> Result<bool> {
+    let [four, _six] = TABLES;
+    let nat = Table { family: Family::Ip, name: "nat" };
+    for (table, chain) in [(four, CHAINS[0]), (four, CHAINS[1]), (nat, IPTABLES_CHAIN)] {
+        if !nft.list_rules(table, chain)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn remove_rules(nft: &mut Nft, table: Table, wanted: impl Fn(&FoundRule) -> bool) -> Result<()> {

@@ -28,6 +28,18 @@ pub fn namespace_key(attachment: &Attachment) -> ElementKey {
     ElementKey { table: TABLE, set: namespaces(), key }
 }
 
+/// The links that lead to containers and have `route_localnet`; comments: who set it.
+pub fn routed_links() -> Set {
+    let comment = "links to containers with mapped ports that have route_localnet";
+    Set::new("portmap/route-localnet", &[KeyType::Ifname], comment)
+}
+
+/// The key of a link in [`routed_links`].
+pub fn routed_link_key(link: &str) -> ElementKey {
+    let key = vec![Value::Name(link.to_owned())];
+    ElementKey { table: TABLE, set: routed_links(), key }
+}
+
 /// The map of the ports at all addresses of the host.
 pub(super) fn ports(version: IpVersion) -> Set {
     let key = [KeyType::Protocol, KeyType::Port];

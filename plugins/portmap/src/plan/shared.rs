@@ -12,7 +12,8 @@ use ipnetwork::{IpNetwork, Ipv4Network};
 
 use super::conditional;
 use super::maps::{
-    VERSIONS, addresses, attachments, key_fields, maps, namespaces, plain, ports, version_of,
+    VERSIONS, addresses, attachments, key_fields, maps, namespaces, plain, ports, routed_links,
+    version_of,
 };
 
 /// `NF_IP_PRI_NAT_DST`, `NF_IP_PRI_RAW`, and just before `NF_IP_PRI_NAT_SRC`, where `bridge`
@@ -64,12 +65,16 @@ pub fn shared_chains() -> Vec<(BaseChain, Rule)> {
 
 /// What is removed with the last attachment. It is the last when the map of attachments has no other,
 /// so that is looked into first.
-pub fn shared_units() -> [Unit; 2] {
-    let own = [PREROUTING, OUTPUT, LOCALNET, REDIRECT].map(str::to_owned);
+pub fn shared_units() -> [Unit; 3] {
+    let own = [PREROUTING, OUTPUT, REDIRECT].map(str::to_owned);
     let chains = conditional::shared_chains().into_iter().chain(own).collect();
-    let sets = [attachments().set().clone()].into_iter().chain(maps()).collect();
+    let attachments = attachments().set().clone();
+    let sets = [attachments.clone()].into_iter().chain(maps()).collect();
     let namespaces = Unit { table: TABLE, chains: Vec::new(), sets: vec![namespaces()] };
-    [Unit { table: TABLE, chains, sets }, namespaces]
+    // The guard stays while a link that packets were led out by lets them in.
+    let guard = vec![attachments, routed_links()];
+    let guard = Unit { table: TABLE, chains: vec![LOCALNET.to_owned()], sets: guard };
+    [Unit { table: TABLE, chains, sets }, namespaces, guard]
 }
 
 /// What makes the shared part, or puts back what is missing of it.

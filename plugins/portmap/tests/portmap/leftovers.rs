@@ -28,6 +28,9 @@ fn del_finds_all_by_the_owner_alone_and_leaves_what_others_have() {
     let (one, two) = (world.pod("c1", 1), world.pod("c2", 2));
     let before = world.ruleset();
     two.map(&both(9090, 80));
+    // That the link of the first has `route_localnet` is remembered until the last port goes.
+    one.map(&both(8080, 80));
+    one.unmap(&both(8080, 80));
     let others = world.ruleset();
     for del in [
         bare_del(&one, &json!({})),

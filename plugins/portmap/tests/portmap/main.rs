@@ -12,6 +12,7 @@ mod conditions;
 mod held;
 mod iptables;
 mod leftovers;
+mod localnet;
 mod many;
 mod packets;
 mod protocol;

@@ -1,11 +1,9 @@
 //! Who reaches a mapped port, and as whom the container sees them.
 
-use std::net::{TcpListener, TcpStream};
-
 use serde_json::json;
 use testsupport::not_run;
 
-use crate::server::{NEVER, serve, tcp, tcp_never, udp};
+use crate::server::{serve, tcp, tcp_never, udp};
 use crate::world::{HOST, HOST_6, OUTSIDE, OUTSIDE_6, World, both};
 
 #[test]
@@ -119,38 +117,6 @@ fn what_is_sent_to_others_through_the_host_is_not_redirected() {
         let at = format!("{OUTSIDE}:8080");
         assert_eq!(tcp(Some(&client.container), &at), format!("outside {HOST}"));
         assert_eq!(udp(Some(&client.container), &at), format!("outside {HOST}"));
-    });
-}
-
-#[test]
-fn a_container_reaches_no_service_on_the_hosts_127_0_0_1() {
-    World::for_each_backend(|world| {
-        let pod = world.pod("c1", 1);
-        serve(&pod.container, 80);
-        let service = TcpListener::bind("127.0.0.1:9000").unwrap();
-        pod.map(&both(8080, 80));
-        assert_eq!(world.run("sysctl -n net.ipv4.conf.cni1.route_localnet").trim(), "1");
-        // The way that the guard closes: 127.0.0.1 by the bridge.
-        for line in [
-            "ip route add 127.0.0.0/8 via 10.1.0.1 src 10.1.0.2 table 7",
-            "ip rule add pref 1 to 127.0.0.0/8 lookup 7",
-            "ip rule add pref 2 lookup local",
-            "ip rule del pref 0",
-            "sysctl -q -w net.ipv4.conf.eth0.route_localnet=1",
-        ] {
-            pod.container.run(line.split(' ').collect::<Vec<_>>());
-        }
-        let connects = || {
-            let connect = || TcpStream::connect_timeout(&"127.0.0.1:9000".parse().unwrap(), NEVER);
-            pod.container.inside(connect).is_ok()
-        };
-        assert!(!connects());
-        world.run(match world.is_of_iptables() {
-            true => "iptables -t raw -F PREROUTING",
-            false => "nft delete chain inet causeway portmap/localnet",
-        });
-        assert!(connects(), "control: without the guard it is open");
-        drop(service);
     });
 }
 

@@ -109,7 +109,9 @@ fn an_address_file_that_was_deleted_is_written_again_for_who_has_the_address() {
     let found = scene.finds(&["dead-attachment"]);
     assert_eq!(found[0]["mend"], "causeway gc pods");
     scene.node.json(&["gc", "pods"], 1);
-    // The guard goes with the last published port, what it guards from stays.
+    // With the last published port its guard goes, and what it guards from.
+    assert_eq!(scene.node.text(&["check"], 0), "nothing is wrong\n");
+    scene.run("sysctl -qw net.ipv4.conf.cni0.route_localnet=1");
     let found = scene.finds(&["route-localnet-without-guard"]);
     scene.run(found[0]["mend"].as_str().unwrap());
     assert_eq!(scene.node.text(&["check"], 0), "nothing is wrong\n");
