@@ -1,7 +1,8 @@
 //! A plugin that does nothing but what its configuration says, for the tests of the protocol edge.
 //!
 //! - `journal`: a file to which every step adds a line.
-//! - `fault`: `"error"` or `"panic"` in the command itself; `"unundoable"`: undoing ADD fails.
+//! - `fault`: `"error"` or `"panic"` in the command itself; `"late error"` or `"late panic"` in what
+//!   ADD can undo; `"unundoable"`: undoing ADD fails.
 //!
 //! ADD answers `prevResult`, or else an empty result.
 
@@ -45,7 +46,14 @@ impl Plugin for Probe {
             }
             failures
         };
-        Ok(Added::new(result, undo))
+        Added::attempt(undo, |_undo| {
+            match config.keys.string("fault")?.as_deref() {
+                Some("late panic") => panic!("asked to \"panic\""),
+                Some("late error") => return Err(Error::new(Code::Kernel, "asked to fail")),
+                _ => {}
+            }
+            Ok(result)
+        })
     }
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {

@@ -14,7 +14,10 @@ use std::process::ExitCode;
 
 use crate::error::{Code, Context, Error, Result};
 use crate::log::{self, About};
+use crate::names;
 use crate::spec::{CniArgs, CniResult, NetworkConfig, Object, ValidAttachments, Version, reply};
+use crate::sys::attacher;
+use crate::sys::byte_lock::ByteLock;
 use crate::sys::netns::OwnNetns;
 use crate::sys::removal;
 use crate::sys::{Netlink, Netns};
@@ -24,6 +27,7 @@ use crate::undo::retry_once;
 pub(crate) use environment::ATTACHER;
 use environment::Command;
 pub use environment::Environment;
+pub use panic::caught;
 
 /// A plugin: what it is called, and what it does for each command.
 pub trait Plugin: Sync {
@@ -116,6 +120,12 @@ impl AttachmentRequest<'_> {
         }
     }
 
+    /// Waits until no other ADD or DEL of the attachment runs, for plugins that keep to it
+    /// (`docs/decisions/0022`). `None` where there can't be a lock.
+    pub fn lock(&self) -> Result<Option<ByteLock>> {
+        attacher::lock(names::lock_offset(&self.attachment), &self.attachment)
+    }
+
     /// Whether `CNI_NETNS` may be the plugin's own namespace.
     fn own_netns(&self) -> OwnNetns {
         match self.request.environment.netns_override {
@@ -136,6 +146,18 @@ impl Added {
     /// `result` is printed; if that fails, `made` is rolled back.
     pub fn new(result: CniResult, made: impl Made + 'static) -> Self {
         Self { result, made: Box::new(made), given: None }
+    }
+
+    /// Does `work`, whose result is printed. If it fails, or panics, or the printing fails, `made` is rolled
+    /// back.
+    pub fn attempt<M: Made + 'static>(
+        mut made: M,
+        work: impl FnOnce(&mut M) -> Result<CniResult>,
+    ) -> Result<Self> {
+        match caught(|| work(&mut made)) {
+            Ok(result) => Ok(Self::new(result, made)),
+            Err(error) => Err(error.with_undo_failures(made.rollback())),
+        }
     }
 
     /// Of an IPAM plugin: what its pool's record says of the addresses, where it keeps one. Only a plugin that
@@ -168,7 +190,7 @@ pub fn main(plugin: &dyn Plugin) -> ExitCode {
     panic::record_instead_of_printing();
     removal::allow_children();
     let mut asked = Version::LATEST;
-    let outcome = panic::caught(|| run(plugin, &mut asked));
+    let outcome = caught(|| run(plugin, &mut asked));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -276,7 +298,7 @@ pub(crate) fn call_in_process(
             Err(error) => Err(error.with_undo_failures(added.made.rollback())),
         }
     };
-    log::call((plugin.name(), command), || panic::caught(answer))
+    log::call((plugin.name(), command), || caught(answer))
 }
 
 /// Reads and checks the configuration. `asked` becomes the version that an error is to be printed in.

@@ -18,8 +18,9 @@ pub(super) fn record_instead_of_printing() {
     }));
 }
 
-/// Runs `work`; a panic in it is error 999 with what the panic said.
-pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Does `work`; a panic in it is error 999 with what the panic said. So a panic is no excuse for leaving half
+/// of something.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_payload| {
         let said = LAST.lock().ok().and_then(|mut last| last.take()).unwrap_or_default();
         Err(Error::new(Code::Internal, "internal error: the plugin panicked").with_details(said))

@@ -64,6 +64,16 @@ fn a_panic_is_answered_as_error_999() {
 }
 
 #[test]
+fn an_add_is_undone_after_a_panic_as_after_an_error() {
+    for (fault, code) in [("late panic", 999), ("late error", 100)] {
+        let journal = Journal::new();
+        let answer = call("ADD").config(with(journal.config(), "fault", fault)).run();
+        answer.expect_error(code);
+        assert_eq!(journal.lines(), ["add net/c1/eth0 in /run/netns/blue", "undo"]);
+    }
+}
+
+#[test]
 fn a_result_that_the_version_cannot_say_undoes_the_add() {
     let journal = Journal::new();
     let answer = call("ADD").config(with(journal.config(), "cniVersion", "0.2.0")).run();

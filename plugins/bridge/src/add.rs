@@ -5,14 +5,13 @@ mod leftover;
 mod new_links;
 mod unsettled;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
 use cni_common::delegate::Delegate;
 use cni_common::error::{Code, Error, Result};
 use cni_common::log;
 use cni_common::names;
-use cni_common::skel::{Added, AttachmentRequest, Made};
+use cni_common::skel::{Added, AttachmentRequest, Made, caught};
 use cni_common::spec::CniResult;
 use cni_common::sys::Netlink;
 use cni_common::sys::attacher::Attacher;
@@ -25,7 +24,7 @@ use crate::observe::observe;
 use crate::operation::Operation;
 use crate::plan::{self, Network, NewLinks, Observed, Plan, Recorded, ResolvConf, Situation};
 use crate::rules::{Expected, Rules};
-use crate::{dns, ipam, lock, resolv_conf};
+use crate::{dns, ipam, resolv_conf};
 
 pub(crate) use new_links::new_links;
 use unsettled::{Finished, Lease, Unsettled};
@@ -41,7 +40,7 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let config = log::step(|| "read the configuration", parse)?;
     let mut ipam = ipam::find(&request.request)?;
     let opened = request.open_netns()?;
-    let lock = lock::attachment(&request.attachment)?;
+    let lock = request.lock()?;
     let machine = Machine::new(Netlink::open()?, opened, config.bridge.as_str());
     let new_links = new_links(&request.attachment, &config)?;
     let attacher = lock.as_ref().and_then(|_held| Attacher::here(&new_links.ends.host));
@@ -62,19 +61,14 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         asked_for: Expected::default(),
     };
     attaching.refuse_taken_interface()?;
-    // A panic is a defect, and no excuse for leaving half an attachment.
-    let attached = catch_unwind(AssertUnwindSafe(|| attaching.attach(ipam.as_ref())));
+    let attached = caught(|| attaching.attach(ipam.as_ref()));
     let Attaching { machine, rules, lease, asked_for, new_links, .. } = attaching;
     let ipam = ipam.filter(|_| lease == Lease::Allocated);
     let finished = Finished::of(request, new_links.ends.host);
     let mut made = Unsettled { machine, rules, expected: asked_for, ipam, finished, _lock: lock };
     match attached {
-        Ok(Ok(result)) => Ok(Added::new(result, made)),
-        Ok(Err(error)) => Err(error.with_undo_failures(made.rollback())),
-        Err(panic) => {
-            made.rollback();
-            resume_unwind(panic)
-        }
+        Ok(result) => Ok(Added::new(result, made)),
+        Err(error) => Err(error.with_undo_failures(made.rollback())),
     }
 }
 

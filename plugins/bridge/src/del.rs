@@ -7,7 +7,7 @@ use cni_common::skel::AttachmentRequest;
 use cni_common::sys::{Netlink, Netns};
 
 use crate::rules::{Expected, Known, Rules};
-use crate::{ipam, lock, resolv_conf};
+use crate::{ipam, resolv_conf};
 
 /// Takes the attachment away: the interface first, then its traces, and only then the address.
 pub(crate) fn del(request: &AttachmentRequest<'_>) -> Result<()> {
@@ -22,7 +22,7 @@ pub(crate) fn del(request: &AttachmentRequest<'_>) -> Result<()> {
         Ok(netns) => netns,
     };
     // Held until all is removed. An ADD that still runs would go on making what this removes.
-    let _lock = lock::attachment(&request.attachment)?;
+    let _lock = request.lock()?;
     let doing = || format!("remove {}", names::host_interface(&request.attachment));
     failures.extend(log::step(doing, || remove_interface(request, netns)).err());
     failures.extend(remove_resolv_conf(request).err());

@@ -2,7 +2,7 @@
 //!
 //! - `config`, `plan`, `operation`: pure
 //! - `observe`: what is there
-//! - `apply`, `resolv_conf`, `lock`: effects, by `cni_common::sys`
+//! - `apply`, `resolv_conf`: effects, by `cni_common::sys`
 //! - `rules`, `filter`: the packet filter
 //! - `preview`: what an ADD would do, as lines
 //! - `shared`: what all attachments of a network share, and what of it is missing
@@ -16,7 +16,6 @@ pub mod config;
 pub mod del;
 pub mod filter;
 pub mod gc;
-pub mod lock;
 pub mod observe;
 pub mod operation;
 pub mod plan;

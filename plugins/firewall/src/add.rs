@@ -1,11 +1,11 @@
 //! ADD: what the container sends and is sent is let through, or nothing is left of it.
 
-use cni_common::skel::{Added, AttachmentRequest};
+use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::spec::CniResult;
-use cni_common::sys::attacher;
+use cni_common::sys::byte_lock::ByteLock;
 use cni_common::sys::iptables::has_legacy_table;
 use cni_common::sys::nft::{Nft, is_unsupported};
-use cni_common::{Code, Error, Result, log, names};
+use cni_common::{Code, Error, Result, log};
 
 use crate::config::{Backend, Config};
 use crate::subject::Subject;
@@ -14,16 +14,25 @@ use crate::{accept, del, foreign, iptables, nftables, zone};
 
 /// Lets packets through and keeps bridges apart.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let (result, mut subject, config) = read(request)?;
+    let (result, subject, config) = read(request)?;
     // Held to the end of the process: until the result is printed an ADD can still be undone.
-    let lock = attacher::lock(names::lock_offset(&request.attachment), &request.attachment)?;
-    if let Err(error) = make(&mut subject, &config) {
-        return Err(error.with_undo_failures(del::remove(&subject, None)));
+    let lock = request.lock()?;
+    Added::attempt(Making { subject, _lock: lock }, |making| {
+        make(&mut making.subject, &config)?;
+        Ok(result)
+    })
+}
+
+/// What is made for an attachment.
+struct Making {
+    subject: Subject,
+    _lock: Option<ByteLock>,
+}
+
+impl Made for Making {
+    fn rollback(&mut self) -> Vec<Error> {
+        del::remove(&self.subject, self.subject.zone.as_deref())
     }
-    Ok(Added::new(result, move || {
-        let _held = &lock;
-        del::remove(&subject, subject.zone.as_deref())
-    }))
 }
 
 /// Makes again what is missing of it, for who holds the attachment's lock. Nothing is undone where that fails:

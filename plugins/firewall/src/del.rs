@@ -2,10 +2,9 @@
 //! would stop the DEL of all plugins behind this one.
 
 use cni_common::skel::AttachmentRequest;
-use cni_common::sys::attacher;
 use cni_common::sys::nft::Nft;
 use cni_common::undo::retry_once;
-use cni_common::{Error, Result, log, names};
+use cni_common::{Error, Result, log};
 
 use crate::config::{self, Backend, Config};
 use crate::nftables::Removed;
@@ -20,7 +19,7 @@ pub fn del(request: &AttachmentRequest<'_>) -> Result<()> {
         None => Subject::of(&request.attachment),
     };
     // Without it an ADD that still runs would go on making what this removes.
-    let lock = attacher::lock(names::lock_offset(&request.attachment), &request.attachment);
+    let lock = request.lock();
     let zone = zone_of_reference(request);
     let removed = remove(&subject, zone.as_deref());
     let failures = lock.as_ref().err().cloned().into_iter().chain(removed);

@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use cni_common::skel::{self, Added, AttachmentRequest, Plugin, Request};
+use cni_common::skel::{self, Added, AttachmentRequest, Made, Plugin, Request};
 use cni_common::spec::{CniResult, Interface, Ip, ValidAttachments};
 use cni_common::sys::Netlink;
 use cni_common::types::net::Link;
@@ -35,14 +35,14 @@ impl Plugin for Loopback {
         let previous = request.request.config.prev_result()?;
         let (netns, mut netlink) = request.open_netns()?;
         let lo = find_lo(&mut netlink)?;
-        // Also when it is up: a caller that is just setting it up has its addresses only when the
-        // kernel is through with that, and this waits for it.
-        set_up(&mut netlink, &lo)?;
-        match result_of(&mut netlink, &lo, &netns.path().to_string_lossy()) {
+        Added::attempt(SetUp { netlink, lo }, |SetUp { netlink, lo }| {
+            // Also when it is up: a caller that is just setting it up has its addresses only when the
+            // kernel is through with that, and this waits for it.
+            set_up(netlink, lo)?;
+            let own = result_of(netlink, lo, &netns.path().to_string_lossy())?;
             // A plugin before this one said what the attachment is: that stands.
-            Ok(own) => Ok(Added::new(previous.unwrap_or(own), move || restore(&mut netlink, &lo))),
-            Err(error) => Err(error.with_undo_failures(restore(&mut netlink, &lo))),
-        }
+            Ok(previous.unwrap_or(own))
+        })
     }
 
     fn del(&self, request: &AttachmentRequest<'_>) -> Result<()> {
@@ -85,10 +85,18 @@ fn set_down(netlink: &mut Netlink, lo: &Link) -> Result<()> {
     netlink.set_link_down(&lo.name).context("set \"lo\" down")
 }
 
-/// Undoes ADD: `lo` as it was found.
-fn restore(netlink: &mut Netlink, found: &Link) -> Vec<Error> {
-    let outcome = if found.is_up { Ok(()) } else { set_down(netlink, found) };
-    outcome.err().into_iter().collect()
+/// `lo` as it was found, to be as it was when ADD fails.
+struct SetUp {
+    netlink: Netlink,
+    lo: Link,
+}
+
+impl Made for SetUp {
+    fn rollback(&mut self) -> Vec<Error> {
+        let Self { netlink, lo } = self;
+        let outcome = if lo.is_up { Ok(()) } else { set_down(netlink, lo) };
+        outcome.err().into_iter().collect()
+    }
 }
 
 /// What `lo` is now that it is up. Which addresses that gave it is the kernel's to say: there is

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cni_common::packet_filter::first_supported;
 use cni_common::packet_filter::reference::host_port;
-use cni_common::skel::{Added, AttachmentRequest};
+use cni_common::skel::{Added, AttachmentRequest, Made};
 use cni_common::sys::nft::Nft;
 use cni_common::types::Attachment;
 use cni_common::{Error, Result, log};
@@ -34,22 +34,47 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         return Ok(Added::new(result, Vec::new));
     }
     let netns = request.netns.as_deref().unwrap_or(Path::new(""));
-    map(&attachment, (&config, &targets), netns)?;
-    let rollback = move || del::remove(&attachment, &[]);
-    Ok(Added::new(result, rollback))
+    Added::attempt(Mapped { attachment, is_mapped: false }, |mapped| {
+        mapped.map((&config, &targets), netns)?;
+        Ok(result)
+    })
 }
 
-fn map(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Result<()> {
-    let (config, targets) = what;
+/// What an ADD has mapped. What an earlier one has mapped stays when this one is refused.
+struct Mapped {
+    attachment: Attachment,
+    /// Whether this ADD may have.
+    is_mapped: bool,
+}
+
+impl Made for Mapped {
+    fn rollback(&mut self) -> Vec<Error> {
+        if self.is_mapped { del::remove(&self.attachment, &[]) } else { Vec::new() }
+    }
+}
+
+impl Mapped {
+    fn map(&mut self, what: (&Config, &Targets), netns: &Path) -> Result<()> {
+        let (config, targets) = what;
+        // Until it is known that it was refused: a panic tells nothing.
+        self.is_mapped = true;
+        let guard = map(&self.attachment, what, netns).inspect_err(|_| self.is_mapped = false)?;
+        localnet::let_out(what, guard)?;
+        flows::forget_sent_to(config, targets.iter().map(|(version, _)| version));
+        Ok(())
+    }
+}
+
+fn map(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Result<Guard> {
+    let guard = Cell::new(Guard::Nftables);
     let doing = |backend: &str| format!("map the ports of {attachment} by {backend}");
-    let is_guarded_by = Cell::new(Guard::Nftables);
     let by_nftables =
         || log::step(|| doing("nftables"), || map_by_nftables(attachment, what, netns));
     let by_iptables = || {
-        is_guarded_by.set(Guard::Iptables);
+        guard.set(Guard::Iptables);
         log::step(|| doing("iptables"), || map_by_iptables(attachment, what, netns))
     };
-    match config.backend {
+    match what.0.backend {
         Backend::Nftables => {
             by_nftables().map_err(|error| match cni_common::sys::nft::is_unsupported(&error) {
                 true => error.with_details("the kernel lacks nf_tables, or its NAT"),
@@ -59,11 +84,7 @@ fn map(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Resu
         Backend::Iptables => by_iptables()?,
         Backend::Automatic => first_supported(by_nftables, by_iptables)?,
     }
-    if let Err(error) = localnet::let_out(what, is_guarded_by.get()) {
-        return Err(error.with_undo_failures(del::remove(attachment, &[])));
-    }
-    flows::forget_sent_to(config, targets.iter().map(|(version, _)| version));
-    Ok(())
+    Ok(guard.get())
 }
 
 fn map_by_nftables(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Result<()> {

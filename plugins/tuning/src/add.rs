@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cni_common::skel::{Added, AttachmentRequest, Made};
+use cni_common::skel::{Added, AttachmentRequest};
 use cni_common::spec::{CniResult, Version};
 use cni_common::sys::file;
 use cni_common::types::{IfName, LinkAttributes};
@@ -28,12 +28,11 @@ pub(crate) fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     }
     let (netns, netlink) = request.open_netns()?;
     let kept = Kept::of(&config.data_dir, &request.attachment);
-    let mut changes = Changes::new(netns, netlink, kept.clone());
-    if let Err(error) = tune(&config, ifname, &kept, &mut changes) {
-        return Err(error.with_undo_failures(changes.rollback()));
-    }
-    complete(&mut result, ifname, &config.attributes, network.version);
-    Ok(Added::new(result, changes))
+    Added::attempt(Changes::new(netns, netlink, kept.clone()), |changes| {
+        tune(&config, ifname, &kept, changes)?;
+        complete(&mut result, ifname, &config.attributes, network.version);
+        Ok(result)
+    })
 }
 
 fn tune(config: &Config, ifname: &IfName, kept: &Kept, changes: &mut Changes) -> Result<()> {

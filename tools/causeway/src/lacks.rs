@@ -7,13 +7,13 @@ use std::net::IpAddr;
 
 use causeway_bridge::filter::{Subject, masquerade, spoofcheck};
 use causeway_bridge::operation::Operation;
-use causeway_bridge::{lock, shared};
+use causeway_bridge::shared;
 use causeway_host_local::store::Pool;
 use cni_common::packet_filter::owner;
 use cni_common::skel::Plugin as _;
 use cni_common::spec::{CniResult, Ip};
-use cni_common::sys::Netlink;
 use cni_common::sys::nft::Nft;
+use cni_common::sys::{Netlink, attacher};
 use cni_common::types::Attachment;
 use cni_common::{Code, Context, Error, Result, names};
 use ipnetwork::IpNetwork;
@@ -318,7 +318,7 @@ pub(crate) fn mend(lack: &Lack, networks: &Networks, attachments: &Attachments) 
         Error::new(Code::Internal, format!("{key}: nothing says of which attachment it is"))
     })?;
     let Some(attached) = attachments.all.get(key) else { return Ok(()) };
-    let _lock = lock::attachment(&attachment)?;
+    let _lock = attacher::lock(names::lock_offset(&attachment), &attachment)?;
     // An ADD or DEL may have been at it meanwhile.
     let name = attached.host_name().unwrap_or_default();
     let now = host.find_link(name)?;

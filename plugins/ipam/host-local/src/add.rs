@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use cni_common::skel::caught;
 use cni_common::spec::{CniResult, Dns, Ip};
 use cni_common::sys::attacher::Attacher;
 use cni_common::sys::file;
@@ -32,7 +33,7 @@ pub(crate) fn add(
     let mut pool = Pool::create(&config.location)?;
     pool.set_attacher(attacher);
     let mut allocation = Allocation { config, attachment, pool: &mut pool, allocated: Vec::new() };
-    match allocation.of_every_set() {
+    match caught(|| allocation.of_every_set()) {
         Ok(()) => {}
         Err(error) => {
             let failures = allocation.rollback();

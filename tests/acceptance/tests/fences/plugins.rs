@@ -4,7 +4,7 @@ use std::fs;
 
 use testsupport::{PLUGINS, golden};
 
-use crate::source::crate_folders;
+use crate::source::{crate_folders, shipped};
 
 /// The words between `opening` and `closing` in a file.
 fn words(file: &str, opening: &str, closing: &str) -> Vec<String> {
@@ -50,4 +50,22 @@ fn the_readme_shows_each_installed_and_its_page_has_its_keys() {
             assert!(page.contains(&format!("\n{section}\n")), "{name} has no section {section:?}");
         }
     }
+}
+
+/// `Added::new` with something to be undone comes too late for a panic before it.
+#[test]
+fn an_add_that_has_to_be_undone_is_undone_after_a_panic() {
+    let mut adds = 0;
+    for source in shipped().iter().filter(|source| source.file.starts_with("plugins/")) {
+        let is_caught =
+            source.code.contains("Added::attempt(") || source.code.contains("caught(||");
+        adds += usize::from(is_caught);
+        for call in source.code.split("Added::new(").skip(1) {
+            let nothing = call.lines().next().unwrap().contains(", Vec::new)");
+            // The lease of `host-local` is made, and undone, in `add`.
+            let is_lease = source.file == "plugins/ipam/host-local/src/lib.rs";
+            assert!(nothing || is_caught || is_lease, "{}: Added::new({call:.40}", source.file);
+        }
+    }
+    assert!(adds >= 7, "{adds} plugins undo an ADD");
 }
