@@ -55,3 +55,41 @@ fn a_direction_that_is_configured_no_more_is_free_again() {
     world.add(&json!({"egressRate": 8_000_000, "egressBurst": 800_000}));
     assert!(world.has(IFB) && !world.root("veth0").contains("tbf"));
 }
+
+#[test]
+fn a_second_add_without_limits_takes_those_of_the_first_away() {
+    let world = World::new();
+    world.run("tc qdisc add dev veth0 clsact");
+    let before = world.state();
+    let subnets = json!({"shapedSubnets": ["10.0.0.0/8", "fd00::/8"]});
+    let in_only = json!({"ingressRate": 8_000_000, "ingressBurst": 800_000});
+    for first in [limits(8, 4), with(limits(8, 4), subnets), in_only] {
+        world.add(&first);
+        assert_ne!(world.state(), before);
+        let none = json!({"ingressRate": 0, "ingressBurst": 0});
+        assert_eq!(world.add(&none), world.previous("eth0"));
+        assert_eq!(world.state(), before);
+        world.add(&first);
+        world.add(&json!({}));
+        assert_eq!(world.state(), before);
+    }
+}
+
+#[test]
+fn an_add_without_limits_leaves_what_is_not_of_this_attachment() {
+    let world = World::new();
+    world.add_pair("eth1", "veth1");
+    world.call_of_eth1("ADD", &limits(8, 8)).run().expect_success();
+    world.run("tc qdisc add dev veth0 root handle 1: pfifo");
+    world.run("tc qdisc add dev veth0 clsact");
+    world.run(
+        "tc filter add dev veth0 ingress protocol ip u32 match ip dst 192.0.2.7/32 flowid 1:7",
+    );
+    let before = world.state();
+    world.add(&json!({}));
+    assert_eq!(world.state(), before);
+    world.call_of_eth1("CHECK", &limits(8, 8)).run().expect_silent_success();
+    // There is nothing to limit, and nobody asked for it.
+    world.run("ip link delete veth0");
+    world.add(&json!({}));
+}

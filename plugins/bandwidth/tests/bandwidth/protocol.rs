@@ -111,11 +111,11 @@ fn what_can_not_be_limited_is_refused_with_nothing_changed() {
     assert!(message(json!({"latency": 0})).starts_with("latency: must be 1 to 60000"));
     add(json!({})).netns_path("/run/netns/none").run().expect_error(8);
     assert_eq!(world.state(), before);
-    world.run("tc qdisc add dev veth0 root handle 7: htb");
+    world.run("tc qdisc add dev veth0 root handle 7: pfifo");
     let before = world.state();
     assert_eq!(
         add(json!({})).run().expect_error(101),
-        "\"veth0\" has a queueing discipline already: htb 7:"
+        "\"veth0\" has a queueing discipline already: pfifo 7:"
     );
     assert_eq!(world.state(), before);
 }
