@@ -60,7 +60,7 @@ need_tools() {
 need_test_tools() {
     need_tools ip:iproute2 ping:iputils-ping nft:nftables iptables:iptables strace:strace \
         sysctl:procps script:bsdutils unshare:util-linux nsenter:util-linux busybox:busybox-static \
-        /usr/lib/cni/bridge:containernetworking-plugins
+        git:git /usr/lib/cni/bridge:containernetworking-plugins
 }
 
 # find_cargo: whether there is cargo, also where a login shell would have it.
