@@ -10,11 +10,13 @@
 //! - [`undo`]: what an ADD has done so far, to be undone in reverse.
 //! - [`delegate`]: finding and running an IPAM plugin.
 //! - [`inventory`]: what of this suite is on this host.
+//! - `allocator`: who gives memory, where that is not the C library.
 //! - [`log`]: diagnostics on stderr or in a file, off unless asked for.
 //! - [`sys`]: every effect on the machine.
 //!
 //! No logic lives in this file.
 
+mod allocator;
 pub mod delegate;
 pub mod error;
 pub mod inventory;

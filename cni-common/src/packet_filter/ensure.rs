@@ -1,13 +1,13 @@
 //! One transaction that accepts what is there already.
 //!
-//! Chains that are as they should be are not written: replacing a chain's rules removes the former
-//! ones, and whoever removes something waits until the kernel has freed it, some 12 ms. For the
-//! rest the usual case is tried without looking. If an element is there already, or a chain has
-//! another hook, the kernel refuses the whole transaction; only then it is looked what is in the
-//! way.
+//! Chains that are as they should be are not written, and one that is missing is not emptied:
+//! replacing a chain's rules removes the former ones, and whoever removes something waits until the
+//! kernel has freed it, some 12 ms, or starts a process that does. For the elements the usual case is
+//! tried without looking. If one is there already, or a chain has another hook, the kernel refuses the
+//! whole transaction; only then it is looked what is in the way.
 
 use crate::Result;
-use crate::nft::{Element, Operation, Rule, Set, Table, Value};
+use crate::nft::{BaseChain, Element, Generation, Operation, Rule, Set, Table, Value};
 use crate::sys::nft::Nft;
 
 use super::element::{self, ElementKey};
@@ -27,12 +27,32 @@ impl Wanted {
         self.replacing(&[])
     }
 
-    /// The elements alone, where all else is there.
-    fn element_operations(&self) -> Vec<Operation> {
-        let create = |(table, set, element): &(Table, Set, Element)| {
-            Operation::CreateElement(*table, set.name.clone(), element.clone())
+    /// The transaction where these chains are as found, and no element is in the way.
+    fn beside(&self, chains: &[(Table, &str, State)]) -> Vec<Operation> {
+        let is = |table: &Table, name: &str, state| chains.contains(&(*table, name, state));
+        let needed = |operation: &Operation| match operation {
+            Operation::AddChain(table, chain) => !is(table, &chain.name, State::Complete),
+            Operation::AddRegularChain(table, name, _) | Operation::AddRule(table, name, _) => {
+                !is(table, name, State::Complete)
+            }
+            Operation::FlushChain(table, name) => is(table, name, State::Different),
+            _ => !are_complete(chains),
         };
-        self.elements.iter().map(create).collect()
+        let mut operations: Vec<Operation> =
+            self.base.iter().filter(|operation| needed(operation)).cloned().collect();
+        operations.extend(self.elements.iter().map(|(table, set, element)| {
+            Operation::CreateElement(*table, set.name.clone(), element.clone())
+        }));
+        operations
+    }
+
+    /// The chains, each with its hook if it has one.
+    fn chains(&self) -> impl Iterator<Item = (Table, &str, Option<&BaseChain>)> {
+        self.base.iter().filter_map(|operation| match operation {
+            Operation::AddChain(table, chain) => Some((*table, chain.name.as_str(), Some(chain))),
+            Operation::AddRegularChain(table, name, _comment) => Some((*table, name, None)),
+            _ => None,
+        })
     }
 
     /// The rules that the chain of this name is to have.
@@ -76,9 +96,9 @@ pub fn ensure_unless_held(
         impl Fn(&mut Nft, &Set, &Element) -> Result<()>,
     ),
 ) -> Result<()> {
-    // Should the last DEL of the place take set and chain away in between, the set is missing and
-    // nothing of this is done.
-    if is_base_there(nft, wanted) && nft.commit(&wanted.element_operations(), None).is_ok() {
+    if let Ok((operations, expected)) = beside_what_is_there(nft, wanted)
+        && nft.commit(&operations, expected).is_ok()
+    {
         return Ok(());
     }
     // What refuses it is something that is there, or a kernel that can't do it: then the last
@@ -108,28 +128,51 @@ pub fn ensure_unless_held(
     })
 }
 
-/// Whether every chain has its hook and exactly its rules. What can't be seen is not there.
-fn is_base_there(nft: &mut Nft, wanted: &Wanted) -> bool {
-    wanted.base.iter().all(|operation| {
-        let (table, name, hooked) = match operation {
-            Operation::AddChain(table, chain) => (*table, &chain.name, Some(chain)),
-            Operation::AddRegularChain(table, name, _comment) => (*table, name, None),
-            _ => return true,
-        };
-        let found = nft.find_chain(table, name).ok().flatten();
-        let is_placed = found.is_some_and(|found| match hooked {
-            Some(chain) => found.is_placed_as(chain),
-            None => found.hook.is_none(),
-        });
-        let has_rules = |nft: &mut Nft| {
-            let rules: Vec<&Rule> = wanted.rules(name).collect();
-            nft.list_rules(table, name).is_ok_and(|found| {
-                found.len() == rules.len()
-                    && found.iter().zip(rules).all(|(found, rule)| found.does(rule))
-            })
-        };
-        is_placed && has_rules(nft)
-    })
+/// What a chain was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is not there.
+    Missing,
+    /// It has its hook and exactly its rules.
+    Complete,
+    /// Anything else.
+    Different,
+}
+
+/// The transaction that adds what is missing, and the generation of rules that it holds for. Elements
+/// alone hold for any: should the last DEL of the place take set and chain away in between, the set is
+/// missing and nothing of this is done.
+fn beside_what_is_there(
+    nft: &mut Nft,
+    wanted: &Wanted,
+) -> Result<(Vec<Operation>, Option<Generation>)> {
+    let generation = nft.generation()?;
+    let mut chains = Vec::new();
+    for (table, name, hooked) in wanted.chains() {
+        chains.push((table, name, state_of(nft, wanted, (table, name, hooked))?));
+    }
+    Ok((wanted.beside(&chains), generation.filter(|_| !are_complete(&chains))))
+}
+
+fn are_complete(chains: &[(Table, &str, State)]) -> bool {
+    chains.iter().all(|(_, _, state)| *state == State::Complete)
+}
+
+fn state_of(
+    nft: &mut Nft,
+    wanted: &Wanted,
+    (table, name, hooked): (Table, &str, Option<&BaseChain>),
+) -> Result<State> {
+    let Some(found) = nft.find_chain(table, name)? else { return Ok(State::Missing) };
+    let is_placed = match hooked {
+        Some(chain) => found.is_placed_as(chain),
+        None => found.hook.is_none(),
+    };
+    let rules: Vec<&Rule> = wanted.rules(name).collect();
+    let found = nft.list_rules(table, name)?;
+    let has_rules =
+        found.len() == rules.len() && found.iter().zip(rules).all(|(found, rule)| found.does(rule));
+    Ok(if is_placed && has_rules { State::Complete } else { State::Different })
 }
 
 /// Base chains that somebody gave another hook: they can't be changed, only made anew.

@@ -106,6 +106,17 @@ fn sockets_of_the_packet_filter_are_kept_until_what_was_deleted_is_freed() {
 }
 
 #[test]
+fn an_add_to_an_empty_packet_filter_has_nothing_to_wait_for() {
+    let network = Network::with(json!({"macspoofchk": true}));
+    for name in ["blue", "green"] {
+        let container = network.host.container(name);
+        let started = ["-e", "trace=/^v?fork$|^clone"];
+        let (status, trace) = network.traced(&network.call("ADD", &container), &started);
+        assert_eq!((status, trace.as_str()), (Some(0), ""), "{name}");
+    }
+}
+
+#[test]
 fn sixty_four_removals_at_once() {
     prctl::set_child_subreaper(true).unwrap();
     let network = Network::new();
