@@ -98,7 +98,7 @@ choose_target() {
     [ -n "$musl" ] || return 0
     if ! has_target "$musl" && command -v rustup >/dev/null; then
         say "fetching Rust's standard library for $musl"
-        timeout 120 rustup --quiet target add "$musl" >/dev/null 2>&1 || true
+        timeout 300 rustup --quiet target add "$musl" >/dev/null 2>&1 || true
     fi
     if has_target "$musl"; then
         export CARGO_BUILD_TARGET=$musl

@@ -55,9 +55,14 @@ impl Netlink {
     }
 }
 
+/// With one queue each way, which is what a pair uses. Left to itself the kernel makes as many as there
+/// are processors, sets all but one aside, and waits for all processors for each end (decision 46).
 fn end(end: &NewEnd<'_>, mtu: Option<u32>) -> LinkMessageBuilder<LinkUnspec> {
-    let message =
-        LinkMessageBuilder::<LinkUnspec>::new().name(end.name).address(end.mac.octets().to_vec());
+    let message = LinkMessageBuilder::<LinkUnspec>::new()
+        .name(end.name)
+        .address(end.mac.octets().to_vec())
+        .append_extra_attribute(LinkAttribute::NumTxQueues(1))
+        .append_extra_attribute(LinkAttribute::NumRxQueues(1));
     match mtu {
         Some(mtu) => message.mtu(mtu),
         None => message,

@@ -39,7 +39,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// All of them.
-pub(crate) const ALL: [Scenario; 8] = [
+pub(crate) const ALL: [Scenario; 9] = [
     PLAIN,
     Scenario { state: state("held", "60,000 leases held"), held: 60_000, ..PLAIN },
     Scenario { state: state("attached-200", "200 containers attached"), others: 200, ..PLAIN },
@@ -50,7 +50,13 @@ pub(crate) const ALL: [Scenario; 8] = [
         held: 60_000,
         ..PLAIN
     },
-    Scenario { state: state("masq", "ipMasq"), masquerade: true, ..PLAIN },
+    Scenario { state: state("masq", "ipMasq, the only container"), masquerade: true, ..PLAIN },
+    Scenario {
+        state: state("masq-100", "ipMasq, 100 containers attached"),
+        others: 100,
+        masquerade: true,
+        ..PLAIN
+    },
     Scenario {
         state: state("masq-attached", "ipMasq, 500 containers attached"),
         others: 500,
