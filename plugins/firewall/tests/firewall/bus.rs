@@ -21,7 +21,7 @@ fn where_firewalld_does_not_run_its_backend_is_refused_but_on_del() {
     let world = World::new();
     for (command, code) in [("ADD", 11), ("CHECK", 102)] {
         let message = world.call(command, At(5, 0), &firewalld()).expect_error(code);
-        assert!(message.contains("firewalld does not run"), "{message}");
+        assert!(message.contains("firewalld is not running"), "{message}");
     }
     let mut status = json!({ "cniVersion": "1.1.0", "name": "net", "type": "firewall" });
     status["backend"] = json!("firewalld");
