@@ -14,6 +14,7 @@ mod explain;
 mod forwarding;
 mod gc;
 mod graph;
+mod incidents;
 mod listen;
 mod ls;
 mod mends;
