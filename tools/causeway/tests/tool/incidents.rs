@@ -43,7 +43,7 @@ impl<'a> Session<'a> {
 
     /// Fails the test unless the page shows what was typed and printed, below this heading.
     #[track_caller]
-    fn is_shown(self, heading: &str) {
+    fn is_shown(&self, heading: &str) {
         // Tests that write the page do so one after the other.
         static TURN: Mutex<()> = Mutex::new(());
         let _turn = TURN.lock().unwrap();
