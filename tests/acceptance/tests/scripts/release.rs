@@ -34,8 +34,8 @@ impl Checkout {
     fn git(&self, words: &[&str]) {
         let who =
             ["-c", "user.name=a", "-c", "user.email=a@localhost", "-c", "commit.gpgSign=false"];
-        let status = Command::new("git").args(who).args(words).current_dir(&self.0).status();
-        assert!(status.unwrap().success(), "git {words:?}");
+        let output = Command::new("git").args(who).args(words).current_dir(&self.0).output();
+        assert!(output.unwrap().status.success(), "git {words:?}");
     }
 
     fn commit(&self) {
