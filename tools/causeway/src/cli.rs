@@ -14,7 +14,7 @@ use crate::gc::Effect;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
 use crate::{
-    check, explain, gc, graph, ls, metrics, net, pool, preview, progress, repair, shell, watch,
+    check, explain, gc, graph, log, ls, metrics, net, pool, preview, progress, repair, shell, watch,
 };
 
 /// What stands below the help text of every command.
@@ -114,6 +114,8 @@ pub(crate) enum Command {
         /// Only of this network
         network: Option<String>,
     },
+    /// Show what plugins did, from their `logFile`: calls as trees of steps with their durations
+    Log(log::Wanted),
     /// Print what `ls`, `pool` and `check` tell as numbers in the Prometheus text format
     Metrics {
         /// Write them into this file as a whole, for the node exporter's textfile collector
@@ -189,6 +191,7 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
             repair::repair(&places, network.as_deref(), (Effect::of(*dry_run), output))
         }
         Command::Watch { network } => watch::watch(&places, network.as_deref(), output),
+        Command::Log(wanted) => log::log(wanted, &places, output),
         Command::Metrics { listen: Some(address), .. } => metrics::serve(&places, *address),
         Command::Metrics { textfile, .. } => metrics::metrics(&places, textfile.as_deref()),
         Command::Plan(target) => preview::plan(target, &places, output),

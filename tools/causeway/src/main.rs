@@ -17,6 +17,7 @@ mod explain;
 mod gc;
 mod graph;
 mod lacks;
+mod log;
 mod ls;
 mod metrics;
 mod net;

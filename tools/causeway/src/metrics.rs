@@ -1,7 +1,9 @@
 //! `causeway metrics`: what `ls`, `pool` and `check` tell, as numbers in the Prometheus text format.
 
+mod calls;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
@@ -46,6 +48,7 @@ fn text(places: &Places) -> Result<String> {
     let title = ("findings", "What `causeway check` finds, by kind, in one look.");
     let numbers = findings.iter().map(|(kind, count)| (vec![("kind", *kind)], *count));
     text.gauge(title, numbers.collect());
+    calls::calls(places, &mut text)?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let title = ("metrics_time_seconds", "When these numbers were taken, in seconds since 1970.");
     text.gauge(title, vec![(Vec::new(), now.as_secs())]);
@@ -134,7 +137,7 @@ struct Text(String);
 
 impl Text {
     /// Adds the numbers of one name; none are no name.
-    fn gauge(&mut self, (name, help): (&str, &str), numbers: Vec<(Labels<'_>, u64)>) {
+    fn gauge<N: Display>(&mut self, (name, help): (&str, &str), numbers: Vec<(Labels<'_>, N)>) {
         if numbers.is_empty() {
             return;
         }
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn a_number_stands_behind_its_labels() {
         let mut text = Text::default();
-        text.gauge(("none", "x"), Vec::new());
+        text.gauge(("none", "x"), Vec::<(Labels<'_>, u64)>::new());
         text.gauge(("ports", "Ports."), vec![(vec![("network", "a\"b"), ("state", "alive")], 3)]);
         assert_eq!(
             text.0,

@@ -16,6 +16,7 @@ mod gc;
 mod graph;
 mod incidents;
 mod listen;
+mod log;
 mod ls;
 mod mends;
 mod metrics;
