@@ -16,6 +16,7 @@
 mod configuration;
 mod kernel;
 mod leases;
+mod log;
 mod packet_filter;
 mod plugins;
 mod words;
@@ -23,6 +24,7 @@ mod words;
 pub use configuration::{config_bridge, config_host_local, request, result};
 pub use kernel::{netlink_answer, nft_answer};
 pub use leases::{lease, pool};
+pub use log::log;
 pub use packet_filter::{config_firewall, config_portmap, iptables_save};
 pub use plugins::{allow_list, backup, config_bandwidth, config_static, config_tuning};
 pub use words::{cni_args, resolv_conf};
@@ -33,7 +35,7 @@ use cni_common::{Code, Error};
 pub type Invariant = fn(&[u8]);
 
 /// All of them, by the names that the fuzz targets and the folders of inputs have.
-pub const ALL: [(&str, Invariant); 18] = [
+pub const ALL: [(&str, Invariant); 19] = [
     ("allow-list", allow_list),
     ("backup", backup),
     ("cni-args", cni_args),
@@ -46,6 +48,7 @@ pub const ALL: [(&str, Invariant); 18] = [
     ("config-tuning", config_tuning),
     ("iptables-save", iptables_save),
     ("lease", lease),
+    ("log", log),
     ("netlink-answer", netlink_answer),
     ("nft-answer", nft_answer),
     ("pool", pool),

@@ -13,6 +13,7 @@
 mod addresses;
 mod configuration;
 mod kernel;
+mod log;
 mod mutation;
 mod names;
 mod results;
