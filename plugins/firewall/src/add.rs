@@ -8,6 +8,7 @@ use cni_common::sys::nft::{Nft, is_unsupported};
 use cni_common::{Code, Error, Result, log};
 
 use crate::config::{Backend, Config};
+use crate::foreign::Senders;
 use crate::subject::Subject;
 use crate::text::TABLE;
 use crate::{accept, del, foreign, iptables, nftables, zone};
@@ -17,8 +18,9 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let (result, subject, config) = read(request)?;
     // Held to the end of the process: until the result is printed an ADD can still be undone.
     let lock = request.lock()?;
-    Added::attempt(Making { subject, _lock: lock }, |making| {
+    Added::attempt(Making { subject, is_made: false, _lock: lock }, |making| {
         make(&mut making.subject, &config)?;
+        making.is_made = true;
         Ok(result)
     })
 }
@@ -26,12 +28,14 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
 /// What is made for an attachment.
 struct Making {
     subject: Subject,
+    /// Whether all of it is there; before, only what is recorded of zones is to be undone.
+    is_made: bool,
     _lock: Option<ByteLock>,
 }
 
 impl Made for Making {
     fn rollback(&mut self) -> Vec<Error> {
-        del::remove(&self.subject, self.subject.zone.as_deref())
+        del::remove(&self.subject, self.subject.zone.as_deref().filter(|_| self.is_made))
     }
 }
 
@@ -60,7 +64,8 @@ fn make(subject: &mut Subject, config: &Config) -> Result<()> {
         Error::join(failures)?;
     }
     let firewalld = zone::find(&mut nft, config, Code::TryAgainLater)?;
-    foreign::require_none(&mut nft, &subject.protocols(), Code::Conflict)?;
+    let senders = Senders { have_zone: firewalld.is_some(), ..Senders::of(subject)? };
+    foreign::require_none(&mut nft, &senders, Code::Conflict)?;
     subject.zone = firewalld.as_ref().map(|_runs| config.zone.clone());
     by_rules(&mut nft, subject, config)?;
     match firewalld {

@@ -1,14 +1,23 @@
 //! Chains of others that drop what is forwarded, whatever is accepted elsewhere. They can't be
 //! opened from outside; that they drop can be said.
 
+use std::net::IpAddr;
+
 use cni_common::nft::{
-    ConnectionState, Family, FoundChain, FoundRule, Hook, Policy, Rule, Statement, Verdict,
+    ConnectionState, Family, FoundChain, FoundRule, Hook, Packet, Passage, Policy, Rule, Statement,
+    Verdict, Via,
 };
+use cni_common::sys::Netlink;
 use cni_common::sys::iptables::{Protocol, has_legacy_table};
 use cni_common::sys::nft::Nft;
+use cni_common::types::net::Link;
 use cni_common::{Code, Error, Result, log};
 
+use crate::subject::Subject;
 use crate::text::{FORWARD, TABLE};
+
+/// The name of firewalld's table.
+const FIREWALLD: &str = "firewalld";
 
 /// Fails where iptables has its table in the old kind of tables, which netlink does not reach.
 pub fn require_no_old_table(protocols: &[Protocol]) -> Result<()> {
@@ -29,7 +38,7 @@ pub fn require_no_old_table(protocols: &[Protocol]) -> Result<()> {
 /// dropped.
 pub fn require_no_firewalld(nft: &mut Nft, code: Code) -> Result<()> {
     let tables = nft.list_tables()?;
-    match tables.iter().find(|table| table.name == "firewalld") {
+    match tables.iter().find(|table| table.name == FIREWALLD) {
         None => Ok(()),
         Some(table) => {
             let message = format!(
@@ -43,10 +52,42 @@ pub fn require_no_firewalld(nft: &mut Nft, code: Code) -> Result<()> {
     }
 }
 
-/// Fails (with this code) where a chain is sure to drop what containers of the protocols send.
-pub fn require_none(nft: &mut Nft, protocols: &[Protocol], code: Code) -> Result<()> {
-    let dropping = list_dropping(nft, protocols)?;
-    let Some(chain) = dropping.iter().find(|chain| !chain.is_iptables) else { return Ok(()) };
+/// Whose packets chains are asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Senders {
+    /// The protocols of containers.
+    pub protocols: Vec<Protocol>,
+    /// The first packet of a connection of a container that is known.
+    pub packets: Vec<Packet>,
+    /// Whether firewalld lets them through, by a zone.
+    pub have_zone: bool,
+}
+
+impl Senders {
+    /// An attachment's, and which link its packets come in by.
+    pub fn of(subject: &Subject) -> Result<Self> {
+        let link = match &subject.bridge {
+            Some(bridge) => Netlink::open()?.find_link(bridge.as_str())?,
+            None => None,
+        };
+        let packet = |link: &Link, source: IpAddr| Packet {
+            input: Via { name: link.name.clone(), index: link.index },
+            output: None,
+            source,
+        };
+        let sources = |link: &Link| subject.addresses.iter().map(|ip| packet(link, *ip)).collect();
+        let packets = link.as_ref().map(sources).unwrap_or_default();
+        Ok(Self { protocols: subject.protocols(), packets, have_zone: false })
+    }
+}
+
+/// Fails (with this code) where a chain is sure to drop what they send.
+pub fn require_none(nft: &mut Nft, senders: &Senders, code: Code) -> Result<()> {
+    let dropping = list_dropping(nft, senders)?;
+    let is_opened = |chain: &&Dropping| {
+        chain.is_iptables || (senders.have_zone && chain.table.ends_with(FIREWALLD))
+    };
+    let Some(chain) = dropping.iter().find(|chain| !is_opened(chain)) else { return Ok(()) };
     let place = format!("table {}, chain {}", chain.table, chain.name);
     let message =
         format!("{place} drops what containers send, and nothing outside of it can change that");
@@ -67,17 +108,19 @@ pub struct Dropping {
     pub is_iptables: bool,
 }
 
-/// All chains that are sure to drop what containers of the protocols send.
-pub fn list_dropping(nft: &mut Nft, protocols: &[Protocol]) -> Result<Vec<Dropping>> {
+/// All chains that are sure to drop what they send.
+fn list_dropping(nft: &mut Nft, senders: &Senders) -> Result<Vec<Dropping>> {
     let mut dropping = Vec::new();
-    for chain in nft.list_chains()?.iter().filter(|chain| concerns(chain, protocols)) {
+    let chains = nft.list_chains()?;
+    for chain in chains.iter().filter(|chain| concerns(chain, &senders.protocols)) {
         let rules = nft.list_rules_of(chain)?;
         let rule = rules.iter().find(|rule| rule.drops_everything()).map(|rule| rule.handle);
         if rule.is_none() && chain.policy != Some(Policy::Drop) {
             continue;
         }
         let (table, name) = (chain.table.to_string(), chain.name.clone());
-        if rules.iter().any(may_let_pass) {
+        let is_asked = rules.iter().any(may_let_pass);
+        if is_asked && !is_dropped(nft, (chain, &chains), senders)? {
             // Its rules may be the administrator's for these containers.
             log::debug(|| format!("{table} {name} drops what its own rules do not accept"));
             continue;
@@ -85,6 +128,29 @@ pub fn list_dropping(nft: &mut Nft, protocols: &[Protocol]) -> Result<Vec<Droppi
         dropping.push(Dropping { table, name, rule, is_iptables: is_iptables(chain) });
     }
     Ok(dropping)
+}
+
+/// Whether the chain drops a packet that is known, whatever its rules look at that is not.
+fn is_dropped(
+    nft: &mut Nft,
+    (chain, chains): (&FoundChain, &[FoundChain]),
+    senders: &Senders,
+) -> Result<bool> {
+    // What opens these is another part of this plugin.
+    if senders.packets.is_empty() || is_iptables(chain) {
+        return Ok(false);
+    }
+    let mut rules = Vec::new();
+    for other in chains.iter().filter(|other| other.table == chain.table) {
+        rules.extend(nft.list_rules_of(other)?);
+    }
+    let is_seen = |packet: &&Packet| match chain.table.family {
+        Family::Ip => packet.source.is_ipv4(),
+        Family::Ip6 => packet.source.is_ipv6(),
+        _ => true,
+    };
+    let drops = |packet: &Packet| matches!(packet.passage(chain, &rules), Passage::Dropped(_));
+    Ok(senders.packets.iter().filter(is_seen).any(drops))
 }
 
 fn is_iptables(chain: &FoundChain) -> bool {

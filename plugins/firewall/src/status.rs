@@ -6,6 +6,7 @@ use cni_common::sys::nft::Nft;
 use cni_common::{Code, Result};
 
 use crate::config::Config;
+use crate::foreign::Senders;
 use crate::{foreign, zone};
 
 /// Reads the configuration, and whether a chain of others drops everything of IPv4, which almost
@@ -14,5 +15,6 @@ pub fn status(request: &Request<'_>) -> Result<()> {
     let config = Config::parse(&request.config)?;
     let mut nft = Nft::open()?;
     zone::find(&mut nft, &config, Code::NotAvailable)?;
-    foreign::require_none(&mut nft, &[Protocol::Ipv4], Code::NotAvailable)
+    let senders = Senders { protocols: vec![Protocol::Ipv4], ..Senders::default() };
+    foreign::require_none(&mut nft, &senders, Code::NotAvailable)
 }

@@ -177,7 +177,14 @@ fn where_firewalld_can_not_be_asked_only_a_backend_that_is_named_is_tried() {
     let message = testsupport::Call::new("firewall").command("STATUS").config(status).run();
     assert!(message.expect_error(50).contains("table inet firewalld"));
     assert_eq!(world.ruleset(), before);
-    // Nomad names it; the trusted zone may have the containers' subnet.
+    // Nomad names it; then the zones have to have been opened.
+    for backend in ["nftables", "iptables"] {
+        let message = world.call("ADD", At(5, 0), &json!({ "backend": backend })).expect_error(101);
+        let named = "table inet firewalld, chain filter_FORWARD drops what containers send";
+        assert!(message.contains(named), "{backend}: {message}");
+        assert_eq!(world.ruleset(), before, "{backend}");
+    }
+    // The trusted zone may have the containers' subnet.
     run(&world.host, "nft add rule inet firewalld filter_FORWARD_ZONES iifname cni0 accept");
     run(&world.host, "nft add rule inet firewalld filter_FORWARD_ZONES oifname cni0 accept");
     for backend in ["nftables", "iptables"] {
