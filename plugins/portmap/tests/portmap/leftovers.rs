@@ -134,3 +134,21 @@ fn check_names_what_is_missing_and_add_puts_it_back() {
         pod.run("CHECK", &mappings).expect_silent_success();
     }
 }
+
+#[test]
+fn an_add_without_ports_takes_those_of_an_earlier_one_away_and_touches_nothing_else() {
+    let world = World::new();
+    let (one, two) = (world.pod("c1", 1), world.pod("c2", 1));
+    let before = world.ruleset();
+    one.map(&json!([]));
+    assert_eq!(world.ruleset(), before);
+    two.map(&both(9090, 80));
+    let others = world.ruleset();
+    for none in [json!([]), json!(null)] {
+        one.map(&both(8080, 80));
+        one.map(&none);
+        assert_eq!(world.ruleset(), others);
+        one.run("CHECK", &none).expect_silent_success();
+    }
+    two.run("CHECK", &both(9090, 80)).expect_silent_success();
+}

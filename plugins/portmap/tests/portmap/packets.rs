@@ -153,3 +153,24 @@ fn with_masq_all_everybody_gets_the_hosts_address() {
         assert_eq!(tcp(None, "127.0.0.1:8080"), "c1 10.1.0.1");
     });
 }
+
+#[test]
+fn both_unspecified_addresses_are_the_same_as_none() {
+    World::for_each_backend(|world| {
+        let pod = world.pod("c1", 1);
+        serve(&pod.container, 80);
+        let one = |host: &str| json!({"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": host});
+        let pair = json!([one("0.0.0.0"), one("::")]);
+        pod.map(&pair);
+        pod.run("CHECK", &pair).expect_silent_success();
+        assert_eq!(tcp(Some(&world.outside), &format!("{HOST}:8080")), format!("c1 {OUTSIDE}"));
+        assert_eq!(tcp(Some(&world.outside), &format!("{HOST_6}:8080")), format!("c1 {OUTSIDE_6}"));
+        assert_eq!(tcp(None, "127.0.0.1:8080"), "c1 10.1.0.1");
+        // Whoever reads the list sees the same port once for each IP version.
+        pod.map(&json!([one("")]));
+        pod.run("CHECK", &pair).expect_silent_success();
+        pod.unmap(&pair);
+        let rules = world.ruleset();
+        assert!(!rules.contains("portmap/") && !rules.contains("CNI-DN-"), "{rules}");
+    });
+}

@@ -14,6 +14,7 @@ fn chain(backend: Backend) -> NetworkList {
     let mut object = list("containerd.conflist").to_json();
     let plugins = object["plugins"].as_array_mut().unwrap();
     plugins.push(json!({"type": "firewall"}));
+    plugins.push(json!({"type": "bandwidth", "capabilities": {"bandwidth": true}}));
     plugins.push(json!({"type": "tuning", "mtu": 1400, "promisc": true}));
     if let Backend::Iptables = backend {
         // The distribution's reference knows no other, and does not know these keys.
@@ -31,13 +32,18 @@ fn with_gc(list: &NetworkList) -> NetworkList {
     NetworkList::new(object).unwrap()
 }
 
-/// A pod with a port of the host of its own.
+/// A pod with a port of the host of its own, and limits.
 #[track_caller]
 fn start(node: &Node, name: &str, runtime: &Runtime, list: &NetworkList) -> Pod {
     let container = node.host.container(name);
     let port = 8000 + name.bytes().map(u32::from).sum::<u32>();
     let mapping = json!({"HostPort": port, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""});
-    let attachment = attachment(&container).capabilities([("portMappings", json!([mapping]))]);
+    let limits = json!({
+        "IngressRate": 80_000_000, "IngressBurst": 8_000_000,
+        "EgressRate": 80_000_000, "EgressBurst": 8_000_000,
+    });
+    let attachment = attachment(&container)
+        .capabilities([("portMappings", json!([mapping])), ("bandwidth", limits)]);
     Pod::attach(container, attachment, runtime, list)
 }
 
