@@ -6,6 +6,7 @@
 //! route or rule: what a message says is its protocol's business.
 
 mod message;
+mod passing;
 mod prepared;
 
 use std::io;
@@ -20,6 +21,8 @@ use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 
 pub(super) use self::message::{Content, Received, read_datagram, read_message};
 use self::message::{MAX_DATAGRAM, append};
+pub(super) use self::passing::{is_transient, is_transient_errno};
+use self::passing::{is_transient_io, socket_error};
 use crate::error::{Code, Context, Error, Result};
 
 /// A call that fails this often in a row for a passing reason is not going to work.
@@ -381,23 +384,4 @@ impl<P: Protocol> Socket<P> {
             Err(error) => Err(socket_error(&error, "receive from netlink")),
         }
     }
-}
-
-/// Whether a socket's trouble may be over at once.
-pub(super) fn is_transient_errno(errno: Errno) -> bool {
-    matches!(errno, Errno::EINTR | Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM)
-}
-
-fn is_transient_io(error: &io::Error) -> bool {
-    error.raw_os_error().map(Errno::from_raw).is_some_and(is_transient_errno)
-}
-
-/// Whether what the error came from may be over at once.
-pub(super) fn is_transient(error: &Error) -> bool {
-    error.raw_errno().is_some_and(is_transient_errno)
-}
-
-fn socket_error(error: &io::Error, doing: &str) -> Error {
-    let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-    Error::errno(Code::Io, errno).context(doing)
 }

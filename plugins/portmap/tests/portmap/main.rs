@@ -11,6 +11,7 @@
 mod conditions;
 mod held;
 mod iptables;
+mod iptables_owners;
 mod leftovers;
 mod localnet;
 mod many;
