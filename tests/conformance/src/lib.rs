@@ -2,6 +2,7 @@
 //!
 //! - [`Options`], [`run`]: which plugins, which versions; on throw-away hosts, each check on its own.
 //! - [`Configuration`]: what is known of a plugin, and how it is said of one that is not.
+//! - [`runtimes`]: the network lists of runtimes, replayed as these call.
 //! - [`Report`]: what came of it, as a table, JSON or JUnit XML.
 //!
 //! A check fails only by what a caller can see: outputs, exit status, what the kernel shows. What could not be
@@ -23,6 +24,7 @@ mod reply;
 mod report;
 mod request;
 mod run;
+pub mod runtimes;
 mod spec;
 mod stage;
 mod subject;

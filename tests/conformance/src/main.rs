@@ -59,8 +59,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Report, String> {
+    arguments.report.iter().try_for_each(|path| Report::has_form(path))?;
     let mut options = Options::new(&arguments.bin);
-    let read = |path: &PathBuf| Configuration::read(path, None);
+    let read = |path: &PathBuf| Configuration::read(path);
     options.configurations = arguments.config.iter().map(read).collect::<Result<_, _>>()?;
     options.plugins.clone_from(&arguments.plugin);
     options.specs.clone_from(&arguments.spec);

@@ -105,21 +105,20 @@ impl Configuration {
     /// # Errors
     /// When one of them is none: a defect of this crate.
     pub fn known() -> Result<Vec<Self>, String> {
-        KNOWN.into_iter().map(|text| Self::parse(text, None)).collect()
+        KNOWN.into_iter().map(Self::parse).collect()
     }
 
-    /// One's own configuration, for the plugin of this name, or for the one that `type` names.
+    /// One's own configuration, for the plugin that `type` names, in `ipam` that of an IPAM plugin.
     ///
     /// # Errors
     /// When it can't be read or is none, with the key.
-    pub fn read(path: &Path, name: Option<&str>) -> Result<Self, String> {
+    pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
-        Self::parse(&text, name).map_err(|error| format!("{}: {error}", path.display()))
+        Self::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// `name`, else the last part of a path that ends in `NAME.json`.
-    fn parse(text: &str, name: Option<&str>) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         let mut keys: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| error.to_string())?;
         let about = match keys.remove("conformance") {
@@ -133,11 +132,10 @@ impl Configuration {
         };
         let kind = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         // An IPAM plugin gets the configuration of the plugin that runs it.
-        let own = match role {
+        let name = match role {
             Role::Ipam => kind(keys.get("ipam").and_then(|ipam| ipam.get("type"))),
             _ => kind(keys.get("type")),
         };
-        let name = name.map(str::to_owned).or(own);
         let list = |key: &str| texts(&about, key);
         let is = |key: &str| about.get(key) == Some(&Value::Bool(true));
         Ok(Self {

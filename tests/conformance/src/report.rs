@@ -127,16 +127,25 @@ impl Report {
         self.outcomes().filter(|(_, outcome)| is_it(outcome)).count()
     }
 
-    /// Writes it to a file, in the form that the extension names: `json` or `xml` (JUnit).
+    /// Whether a report can be written to a file of this name: its extension is `json` or `xml` (JUnit).
     ///
     /// # Errors
-    /// With another extension, or when it can't be written.
+    /// With another one.
+    pub fn has_form(path: &Path) -> Result<(), String> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("json" | "xml") => Ok(()),
+            _ => Err(format!("--report {}: reports are .json or .xml (JUnit)", path.display())),
+        }
+    }
+
+    /// Writes it to a file, in the form that the extension names.
+    ///
+    /// # Errors
+    /// With an extension that names none, or when it can't be written.
     pub fn write(&self, path: &Path) -> Result<(), String> {
-        let text = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => json::text(self),
-            Some("xml") => junit::text(self),
-            _ => return Err(format!("{}: reports are .json or .xml (JUnit)", path.display())),
-        };
+        Self::has_form(path)?;
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let text = if is_json { json::text(self) } else { junit::text(self) };
         fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
     }
 

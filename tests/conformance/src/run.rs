@@ -84,6 +84,9 @@ pub fn run(options: &Options) -> Result<Report, String> {
     for (index, outcome) in outcomes {
         report.plugins[index].outcomes.push(outcome);
     }
+    if options.plugins.is_empty() {
+        report.runtimes = crate::runtimes::runtimes(options)?;
+    }
     Ok(report)
 }
 

@@ -174,7 +174,7 @@ impl<'a> Stage<'a> {
         let first = self.attached()?;
         self.detach(&first)?;
         drop(first);
-        self.settle(|| self.host.finish(["ip", "link", "show", "peer2"]).status != Some(0));
+        settle(|| self.host.finish(["ip", "link", "show", "peer2"]).status != Some(0));
         Ok(self.host.traces())
     }
 
@@ -186,19 +186,11 @@ impl<'a> Stage<'a> {
             now.filter(|line| !before.contains(line) && !line.contains("peer")).collect()
         };
         let mut left = new();
-        self.settle(|| {
+        settle(|| {
             left = new();
             left.is_empty()
         });
         require(left.is_empty(), || format!("left on the host: {}", left.join(" | ")))
-    }
-
-    /// Waits until `is_over`, for a while.
-    pub(crate) fn settle(&self, mut is_over: impl FnMut() -> bool) {
-        let started = Instant::now();
-        while !is_over() && started.elapsed() < SETTLED {
-            thread::sleep(Duration::from_millis(30));
-        }
     }
 
     /// The check is for plugins of which more than one container can be attached.
@@ -253,6 +245,14 @@ impl<'a> Stage<'a> {
     /// Whether the plugin makes the container interface.
     pub(crate) fn makes_interface(&self) -> bool {
         self.plugin.configuration.role == Role::Interface
+    }
+}
+
+/// Waits until `is_over`, for a while.
+pub(crate) fn settle(mut is_over: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_over() && started.elapsed() < SETTLED {
+        thread::sleep(Duration::from_millis(30));
     }
 }
 

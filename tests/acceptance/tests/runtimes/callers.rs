@@ -4,26 +4,12 @@
 use std::net::SocketAddr;
 
 use cni_runtime::{Attachment, NetworkList};
-use serde_json::json;
+use conformance::runtimes::{Manner, mac};
 use testsupport::Container;
 use testsupport::Outside;
 
 use crate::node::{Node, Pod, assert_lead, attachment, expect, list, reaches};
 use crate::traces;
-
-/// Whose manner of calling it is.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Manner {
-    /// go-cni under the CRI: capitalised keys, `lo` at the same time.
-    Containerd,
-    CriO,
-    Podman,
-    /// go-cni again, and DEL always without the namespace.
-    Nerdctl,
-    Nomad,
-    /// Nothing but the network.
-    Kubelet,
-}
 
 /// How the neighbour outside is reached.
 #[derive(PartialEq)]
@@ -58,53 +44,8 @@ impl Caller {
     fn attachment(&self, container: &Container, number: usize) -> Attachment {
         // As long as those that runtimes make.
         let id = format!("{:0<64}", container.name());
-        let attachment = Attachment { container_id: id.clone(), ..attachment(container) };
-        let port = 8080 + number;
-        let capital =
-            json!([{"HostPort": port, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""}]);
-        let mut lower = json!([{"hostPort": port, "containerPort": 80, "protocol": "tcp"}]);
-        match self.manner {
-            Manner::Containerd => attachment
-                .args(&format!(
-                    "K8S_POD_UID=u{number};IgnoreUnknown=1;K8S_POD_INFRA_CONTAINER_ID={id};\
-                     K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod{number}"
-                ))
-                .capabilities([
-                    ("portMappings", capital),
-                    (
-                        "bandwidth",
-                        json!({"IngressRate": 800_000_000, "IngressBurst": 4_294_967_295_u64,
-                            "EgressRate": 800_000_000, "EgressBurst": 4_294_967_295_u64}),
-                    ),
-                    ("dns", json!({"Servers": ["10.96.0.10"], "Searches": ["svc"], "Options": []})),
-                    ("cgroupPath", json!("/kubepods/pod1")),
-                    ("io.kubernetes.cri.pod-annotations", json!({})),
-                ]),
-            Manner::CriO => {
-                lower[0]["hostIP"] = "".into();
-                let args =
-                    format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=pod{number}");
-                attachment
-                    .args(&args)
-                    .capabilities([("portMappings", lower), ("ipRanges", json!([]))])
-            }
-            Manner::Podman => {
-                let mut args =
-                    format!("K8S_POD_NAMESPACE=n{number};IgnoreUnknown=1;K8S_POD_NAME=n{number}");
-                if let Some(address) = self.asks_for {
-                    args = format!("MAC={};{args};IP={address}{number}", mac(number));
-                }
-                let aliases = json!({self.list.name(): [format!("n{number}")]});
-                attachment.args(&args).capabilities([("portMappings", lower), ("aliases", aliases)])
-            }
-            Manner::Nerdctl => attachment
-                .args("NERDCTL_CNI_DHCP_HOSTNAME=h;IgnoreUnknown=1")
-                .capabilities([("portMappings", capital)]),
-            Manner::Nomad => attachment
-                .args(&format!("NOMAD_REGION=global;IgnoreUnknown=true;NOMAD_ALLOC_ID={id}"))
-                .capabilities([("portMappings", capital)]),
-            Manner::Kubelet => attachment,
-        }
+        let plain = Attachment { container_id: id, ..attachment(container) };
+        self.manner.attachment(plain, (self.list.name(), number), self.asks_for)
     }
 
     /// ADD, together with `lo` where the runtime has both done at the same time.
@@ -130,18 +71,12 @@ impl Caller {
     }
 
     fn lo(&self, attachment: &Attachment) -> Option<(NetworkList, Attachment)> {
-        (self.manner == Manner::Containerd)
-            .then(|| (list("go-cni-loopback.conflist"), attachment.clone().ifname("lo")))
+        self.manner.beside(attachment)
     }
 
     /// DEL as this runtime calls it when it stops a container, and twice more.
     fn stop(&self, node: &Node, pod: &Pod) {
-        let first = match self.manner {
-            Manner::Nerdctl => pod.attachment.clone().without_netns(),
-            _ => pod.attachment.clone(),
-        };
-        let later = pod.attachment.clone().without_netns();
-        for attachment in [&first, &later, &later] {
+        for attachment in &self.manner.stops(&pod.attachment) {
             expect(node.runtime.del(&self.list, attachment));
             if let Some((list, lo)) = self.lo(attachment) {
                 expect(node.runtime.del(&list, &lo));
@@ -238,10 +173,6 @@ impl Caller {
             assert!(reaches(&one.container, "127.0.0.1"), "lo is up");
         }
     }
-}
-
-fn mac(number: usize) -> String {
-    format!("92:0a:bc:00:00:{number:02x}")
 }
 
 /// `list` in another version of the specification.

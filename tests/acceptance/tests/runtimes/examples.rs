@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use cni_runtime::NetworkList;
+use conformance::runtimes::Manner;
 use testsupport::golden;
 
-use crate::callers::{Caller, Manner, Outwards};
+use crate::callers::{Caller, Outwards};
 use crate::template::{Values, render};
 
 /// All of them; a file that is not here fails a test.

@@ -4,7 +4,7 @@ use crate::check::{ALL, CHAINED, Check, INTERFACE};
 use crate::reply::{Finding, Reply, Verdict, not_run, require};
 use crate::request::Request;
 use crate::spec::Levels;
-use crate::stage::{Attached, Stage, beforehand};
+use crate::stage::{Attached, Stage, beforehand, settle};
 use crate::subject::Subject;
 
 const fn rule(name: &'static str, levels: Levels, run: fn(&Stage<'_>) -> Verdict) -> Check {
@@ -49,7 +49,7 @@ fn removes(stage: &Stage<'_>) -> Verdict {
     let attached = stage.attached()?;
     beforehand(del(stage, &attached))?.expect_success()?;
     let mut links = Vec::new();
-    stage.settle(|| {
+    settle(|| {
         links = stage.links(&attached.subject).unwrap_or_default();
         links.is_empty()
     });
