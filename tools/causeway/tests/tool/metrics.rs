@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::listen::Listening;
-use crate::node::{Node, lease, pods};
+use crate::node::{Node, attachment, lease, pods};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
@@ -44,8 +44,12 @@ fn numbers_are_those_of_the_listings() {
 
 #[test]
 fn alerts_and_dashboard_ask_for_numbers_that_there_are() {
-    let node = Node::new(&[pods()]);
-    let (_one, _) = node.attach("pods", "one");
+    let mut network = pods();
+    let node = Node::new(&[]);
+    network["plugins"][0]["logFile"] = json!(node.host.temp_dir().join("log"));
+    fs::write(node.conf_dir().join("pods.conflist"), network.to_string()).unwrap();
+    let (one, _) = node.attach("pods", "one");
+    node.runtime.add(&node.list("pods"), &attachment(&one)).unwrap_err();
     let text = node.text(&["metrics"], 0);
     let rules = fs::read_to_string(example("prometheus/causeway.rules.yaml")).unwrap();
     let alerts = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
@@ -57,14 +61,14 @@ fn alerts_and_dashboard_ask_for_numbers_that_there_are() {
         targets.map(|one| one["expr"].as_str().unwrap()).chain(alerts).collect();
     let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
     asked.extend(variables.filter_map(|one| one["definition"].as_str()));
-    assert_eq!(asked.len(), 13 + 5 + 2, "{asked:?}");
+    assert_eq!(asked.len(), 15 + 5 + 2, "{asked:?}");
     let mut names = BTreeSet::new();
     for expression in asked {
         for start in expression.match_indices("causeway_").map(|(at, _)| at) {
             names.insert(check_selector(&text, &expression[start..]));
         }
     }
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(names.len(), 11, "{names:?}");
 }
 
 /// Looks whether `metrics` prints what a selector, with which the text begins, asks for: name, labels, and
