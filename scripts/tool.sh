@@ -3,13 +3,14 @@
 # shellcheck shell=bash disable=SC2154 # $tool_prefix, $from: the sourcing script's
 
 # tool_parts FOLDER: makes below FOLDER what belongs below the tool's prefix; the pages and completions are
-# what the tool itself writes.
+# what the tool itself writes. The pages of the plugins are in an unpacked release only.
 tool_parts() {
     local share=$1/share
     install -D --mode=0755 "$from/causeway" "$1/bin/causeway" &&
         mkdir -p "$share/bash-completion/completions" "$share/$(zsh_folder)" \
             "$share/fish/vendor_completions.d" &&
         "$from/causeway" man "$share/man/man1" &&
+        { [ ! -d "$root/man/man8" ] || cp -r "$root/man/man8" "$share/man"; } &&
         "$from/causeway" completions bash >"$share/bash-completion/completions/causeway" &&
         "$from/causeway" completions zsh >"$share/$(zsh_folder)/_causeway" &&
         "$from/causeway" completions fish >"$share/fish/vendor_completions.d/causeway.fish"
@@ -28,7 +29,7 @@ zsh_folder() {
 # tool_documents: the pages and completions that are below the prefix now, of whatever version.
 tool_documents() {
     local share=$tool_folder/share file
-    for file in "$share"/man/man1/causeway.1 "$share"/man/man1/causeway-*.1 \
+    for file in "$share"/man/man1/causeway.1 "$share"/man/man1/causeway-*.1 "$share"/man/man8/causeway-*.8 \
         "$share"/bash-completion/completions/causeway "$share"/zsh/{site-functions,vendor-completions}/_causeway \
         "$share"/fish/vendor_completions.d/causeway.fish; do
         if there "$file"; then printf '%s\n' "$file"; fi
