@@ -25,7 +25,7 @@ pub fn archive(node: &Node) -> PathBuf {
     fs::write(root.join("etc/group"), "root:x:0:\n").unwrap();
     fs::copy(peer::program(), root.join("bin/peer")).unwrap();
     fs::copy("/usr/bin/busybox", root.join("bin/busybox")).unwrap();
-    for applet in ["sh", "ping", "ip", "sleep"] {
+    for applet in ["sh", "ping", "ip", "sleep", "httpd"] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
     pack(node, &root, &folder.join("layer.tar"));

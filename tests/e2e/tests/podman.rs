@@ -13,14 +13,19 @@ fn remains(node: &Node, pods: &[&Pod]) -> Vec<String> {
     remains::list(node, &[], &marks)
 }
 
+/// The neighbour gets by the node's port what `web` serves, which sees the neighbour's own address.
 fn assert_published(node: &Node, web: &Pod) {
-    let _web = Place::Pod(web).answer(node);
-    let outside = Place::Beside(node.outside());
-    assert_eq!(outside.ask(node, &Outside::HOST.to_string(), "8080"), Outside::ADDRESS.to_string());
-    assert_eq!(
-        outside.ask(node, &Outside::HOST_6.to_string(), "8080"),
-        Outside::ADDRESS_6.to_string()
-    );
+    for (host, neighbour) in [
+        (Outside::HOST.to_string(), format!("[::ffff:{}]", Outside::ADDRESS)),
+        (format!("[{}]", Outside::HOST_6), format!("[{}]", Outside::ADDRESS_6)),
+    ] {
+        let url = format!("http://{host}:8080/etc/hostname");
+        let words = ["curl", "--silent", "--show-error", "--max-time", "10", &url];
+        let answer = node.outside().finish(words).success();
+        assert_eq!(Some(answer.trim()), web.id.get(..12), "{url}");
+        let log = node.must("podman logs web 2>&1");
+        assert!(log.lines().any(|line| line.starts_with(&neighbour)), "{neighbour}: {log}");
+    }
 }
 
 fn assert_connected(node: &Node, web: &Pod, db: &Pod) {
@@ -38,10 +43,11 @@ fn assert_connected(node: &Node, web: &Pod, db: &Pod) {
 fn containers_of_a_created_network_live_and_leave_nothing() {
     let node = Node::new();
     podman::prepare(&node);
-    // The last of these commands is a ping of one container by the other.
+    // The last two of these commands are a ping of one container by the other, and a request to the other.
     let output = node.run_lines(&pages::block("docs/runtimes/podman.md", "sh", 0));
     assert!(output.contains("1 packets received"), "{output}");
     let (web, db) = (podman::container(&node, "web"), podman::container(&node, "db"));
+    assert_eq!(output.lines().last(), web.id.get(..12), "{output}");
     assert_eq!(db.addresses(&node).first().unwrap(), "10.99.0.10");
     let link = db.run(&node, &["ip", "link", "show", "dev", "eth0"]);
     assert!(link.contains("02:00:0a:63:00:0a"), "{link}");

@@ -92,7 +92,8 @@ fn swap_under_podman((from, to): (Suite, Suite), end: End, change: fn(String) ->
     plugins::install(from);
     podman::prepare(&node);
     let commands = pages::block("docs/runtimes/podman.md", "sh", 0);
-    let mut commands = commands.lines().filter(|line| !line.contains("exec"));
+    let mut commands =
+        commands.lines().filter(|line| !line.contains("exec") && !line.starts_with("curl"));
     node.must(commands.next().unwrap());
     let file = "/etc/cni/net.d/backend.conflist";
     fs::write(file, change(fs::read_to_string(file).unwrap())).unwrap();
