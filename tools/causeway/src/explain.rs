@@ -121,26 +121,38 @@ fn rows(document: &str, title: &str, owner: &str, word: &str) -> Vec<Explanation
         if !is_inside || !names.any(|name| name.eq_ignore_ascii_case(word)) {
             continue;
         }
-        let cell = |at: usize| rest.get(at).copied().unwrap_or_default();
+        let cell = |at: usize| without_links(rest.get(at).copied().unwrap_or_default());
         found.push(match title {
             "| Key |" => Explanation {
                 what: format!("{word} of {owner}"),
-                means: cell(1).to_owned(),
+                means: cell(1),
                 advice: format!("default: {}; in the reference plugins: {}", cell(0), cell(2)),
             },
             "| Key or variable |" => Explanation {
                 what: format!("{word} of {owner}"),
-                means: cell(0).to_owned(),
+                means: cell(0),
                 advice: format!("in the reference plugins: {}", cell(1)),
             },
             _ => Explanation {
                 what: word.to_owned(),
-                means: cell(0).to_owned(),
+                means: cell(0),
                 advice: format!("what mends it: {}", cell(1)),
             },
         });
     }
     found
+}
+
+/// `[text](page.md)` as its text.
+fn without_links(cell: &str) -> String {
+    let mut parts = cell.split("](");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let linked = text.rfind('[').map(|at| text.split_off(at));
+        text.extend(linked.as_deref().and_then(|linked| linked.strip_prefix('[')));
+        text.push_str(part.split_once(')').map_or(part, |(_target, rest)| rest));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -179,6 +191,12 @@ mod tests {
             let row = format!("| {} | {} | {} |\n", code as u32, code.meaning(), code.advice());
             assert!(page.contains(&row), "not in the page: {row}");
         }
+    }
+
+    #[test]
+    fn a_link_is_its_text() {
+        let cell = "lines of JSON ([the log](../log.md)), `a[0]`, [b](c)";
+        assert_eq!(without_links(cell), "lines of JSON (the log), `a[0]`, b");
     }
 
     #[test]

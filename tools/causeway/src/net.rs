@@ -123,9 +123,17 @@ pub(crate) fn run(call: &Call, places: &Places, output: Output) -> Result<Exit> 
     }
 }
 
-/// A failed ADD is followed by the DEL that the specification asks of runtimes.
+/// A failed ADD is followed by the DEL that the specification asks of runtimes. So what is attached already
+/// is refused before any plugin is called: that DEL would detach it.
 fn add(target: &Target, places: &Places, output: Output) -> Result<Exit> {
     let (list, attachment, runtime) = target.prepared(places)?;
+    if runtime.cache().result(&list, &attachment).is_some() {
+        let file = runtime.cache().file(list.name(), &attachment);
+        let message = format!("it is attached already: {} is there", file.display());
+        return Err(
+            Error::new(Code::Conflict, message).with_details("causeway net del detaches it")
+        );
+    }
     let result =
         runtime.add(&list, &attachment).map_err(|error| match runtime.del(&list, &attachment) {
             Ok(()) => failure(&error),

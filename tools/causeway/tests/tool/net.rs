@@ -24,6 +24,10 @@ fn a_network_is_tried_without_any_runtime() {
     assert!(Path::new("/var/lib/cni/results/pods-cnitool-df26705e2e4ffd095eb1-eth0").exists());
     assert!(container.pings("10.85.0.1"));
     node.text(&["net", "check", "pods", path], 0);
+    let again = node.tool(&["net", "add", "pods", path]);
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(again.status == Some(8) && said.contains("attached already"), "{again}");
+    assert!(container.pings("10.85.0.1"), "a second ADD detaches nothing");
     node.text(&["net", "gc", "pods"], 0);
     assert!(container.pings("10.85.0.1"), "it lives, so nothing of it goes");
 
