@@ -1,5 +1,6 @@
 //! A host that forwards, with two bridges and containers on them, and packets that pass or do not.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -175,7 +176,7 @@ fn answers(
     sent_to: SocketAddr,
 ) -> Option<()> {
     let any: IpAddr = if address.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-    let receiver = to.inside(|| UdpSocket::bind((any, port)).unwrap());
+    let receiver = to.inside(|| bind((any, port)));
     let sender = from.inside(|| UdpSocket::bind((any, 0)).unwrap());
     for socket in [&receiver, &sender] {
         socket.set_read_timeout(Some(EVERY)).unwrap();
@@ -184,6 +185,20 @@ fn answers(
     let (_, source) = receiver.recv_from(&mut [0; 16]).ok()?;
     receiver.send_to(b"here", source).ok();
     sender.recv_from(&mut [0; 16]).ok().map(|_| ())
+}
+
+/// A socket at the port. The one before it lives on in a program that another thread starts at the moment,
+/// until that is executed.
+fn bind(at: (IpAddr, u16)) -> UdpSocket {
+    let started = Instant::now();
+    loop {
+        match UdpSocket::bind(at) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && started.elapsed() < SOON => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            bound => return bound.unwrap(),
+        }
+    }
 }
 
 fn within(patience: Duration, from: &Container, to: &Container, address: &str) -> bool {
