@@ -1,16 +1,19 @@
 //! What attachments that are alive lack of what their network list says: what `check` reports and `repair`
 //! puts back, both by the plugins' own code.
+//!
+//! - `rules`: those of an attachment in the packet filter, and its limits.
 
-use std::collections::HashSet;
+mod rules;
+
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use causeway_bridge::filter::{Subject, masquerade, spoofcheck};
+use causeway_bridge::filter::masquerade;
 use causeway_bridge::operation::Operation;
 use causeway_bridge::shared;
 use causeway_host_local::store::Pool;
 use cni_common::packet_filter::owner;
-use cni_common::skel::Plugin as _;
 use cni_common::spec::{CniResult, Ip};
 use cni_common::sys::nft::Nft;
 use cni_common::sys::{Netlink, attacher};
@@ -20,7 +23,7 @@ use ipnetwork::IpNetwork;
 
 use crate::attachments::{Attached, Attachments, Key, Rules, State};
 use crate::networks::{Network, Networks};
-use crate::{plugins, progress};
+use crate::progress;
 
 /// One thing that is missing.
 #[derive(Clone, Debug)]
@@ -83,9 +86,15 @@ pub(crate) fn find(
         let masqueraded = masquerade::list_addresses(&mut nft, &network.name);
         let found = masqueraded.and_then(|masqueraded| {
             let masqueraded = masqueraded.into_iter().collect();
-            let sound = HashSet::new();
-            let mut finding =
-                Finding { network, attachments, lacks: &mut lacks, masqueraded, sound };
+            let (sound, without_table) = (HashSet::new(), BTreeMap::new());
+            let mut finding = Finding {
+                network,
+                attachments,
+                lacks: &mut lacks,
+                masqueraded,
+                sound,
+                without_table,
+            };
             finding.shared(&mut host).and_then(|()| finding.each())
         });
         errors.extend(found.with_context(|| format!("network {}", network.name)).err());
@@ -101,6 +110,8 @@ struct Finding<'a> {
     masqueraded: HashSet<(String, IpAddr)>,
     /// Of which rules, for which subnets, everything that attachments share is there.
     sound: HashSet<(Rules, Vec<IpNetwork>)>,
+    /// Of which rules not even the table is there, in words.
+    without_table: BTreeMap<Rules, String>,
 }
 
 impl Finding<'_> {
@@ -145,15 +156,26 @@ impl Finding<'_> {
 
     fn rules(&mut self, key: &Key, attached: &Attached) -> Result<()> {
         let Some(attachment) = key.attachment() else { return Ok(()) };
-        for rules in wanted_rules(self.network, attached) {
-            let shared = (rules, subnets(self.network, attached));
-            if self.sound.contains(&shared) && self.has_its_own(&attachment, attached, rules) {
+        for kind in rules::wanted(self.network, attached) {
+            let shared = (kind, rules::subnets(self.network, attached));
+            if self.sound.contains(&shared) && self.has_its_own(&attachment, attached, kind) {
                 continue;
             }
-            match check_rules(self.network, (&attachment, attached), rules)? {
-                Ok(()) => drop(self.sound.insert(shared)),
-                Err(fault) => self.note(Some(key), What::Rules(rules), fault.to_string()),
+            if let Some(fault) =
+                self.without_table.get(&kind).filter(|_| rules::needs(attached, kind))
+            {
+                self.note(Some(key), What::Rules(kind), fault.clone());
+                continue;
             }
+            let Err(fault) = rules::check(self.network, (&attachment, attached), kind)? else {
+                self.sound.insert(shared);
+                continue;
+            };
+            let fault = fault.to_string();
+            if rules::is_without_table(&fault) {
+                self.without_table.insert(kind, fault.clone());
+            }
+            self.note(Some(key), What::Rules(kind), fault);
         }
         Ok(())
     }
@@ -168,7 +190,7 @@ impl Finding<'_> {
             Rules::Masquerading => {
                 let comment = owner::comment(attachment);
                 let is_there = |ip| self.masqueraded.contains(&(comment.clone(), ip));
-                own_addresses(self.network, attached).iter().all(|one| is_there(one.ip()))
+                rules::own_addresses(self.network, attached).iter().all(|one| is_there(one.ip()))
             }
             Rules::Ports => {
                 let cached = attached.cached.as_ref();
@@ -176,7 +198,7 @@ impl Finding<'_> {
                     cached.attachment.capability_args.get("portMappings")?.as_array()
                 });
                 // A mapping is an element for each IP version, unless it says which.
-                let addresses = own_addresses(self.network, attached);
+                let addresses = rules::own_addresses(self.network, attached);
                 let has = |is: fn(&IpNetwork) -> bool| usize::from(addresses.iter().any(is));
                 let versions = has(IpNetwork::is_ipv4) + has(IpNetwork::is_ipv6);
                 wanted.is_some_and(|wanted| wanted.len() * versions <= attached.ports.len())
@@ -228,81 +250,6 @@ fn result_of(network: &Network, addresses: &[IpNetwork]) -> CniResult {
     CniResult { ips: used.filter_map(ip).collect(), ..CniResult::default() }
 }
 
-/// Which rules the network list asks for.
-fn wanted_rules(network: &Network, attached: &Attached) -> Vec<Rules> {
-    let mut wanted = Vec::new();
-    if let Some(config) = network.bridge.as_ref().filter(|_| attached.is_ours) {
-        wanted.extend(config.masquerade.map(|_| Rules::Masquerading));
-        wanted.extend(config.mac_spoof_check.then_some(Rules::MacCheck));
-    }
-    let has = |kind: &str| network.list.as_ref().is_some_and(|(_, list)| list.find(kind).is_some());
-    let cached = attached.cached.as_ref().filter(|cached| cached.result.is_some());
-    if let Some(cached) = cached {
-        let has_ports = cached.attachment.capability_args.contains_key("portMappings");
-        wanted.extend(
-            (has_ports && has("portmap") && plugins::is_ours("portmap")).then_some(Rules::Ports),
-        );
-        wanted.extend((has("firewall") && plugins::is_ours("firewall")).then_some(Rules::Firewall));
-        wanted.extend((has("bandwidth") && plugins::is_ours("bandwidth")).then_some(Rules::Limits));
-    }
-    wanted
-}
-
-/// Whether the rules are all there, by the plugin's CHECK; the inner error says what is missing.
-fn check_rules(
-    network: &Network,
-    (attachment, attached): (&Attachment, &Attached),
-    rules: Rules,
-) -> Result<Result<()>> {
-    let port = names::host_interface(attachment);
-    let subject = Subject { attachment, port: &port };
-    let config = network.bridge.as_ref();
-    Ok(match rules {
-        Rules::Masquerading => match config.and_then(|config| config.masquerade) {
-            Some(backend) => {
-                masquerade::check(backend, &subject, &own_addresses(network, attached))
-            }
-            None => Ok(()),
-        },
-        Rules::MacCheck => match attached.inside.as_ref().and_then(|inside| inside.mac) {
-            Some(mac) => spoofcheck::check(&subject, mac),
-            None => Ok(()),
-        },
-        Rules::Ports => plugins::request((network, attached), "portmap", |request| {
-            causeway_portmap::Portmap.check(request)
-        })?,
-        Rules::Firewall => plugins::request((network, attached), "firewall", |request| {
-            causeway_firewall::Firewall.check(request)
-        })?,
-        Rules::Limits => {
-            let found = plugins::request((network, attached), "bandwidth", |request| {
-                causeway_bandwidth::Bandwidth.check(request)
-            })?;
-            // Anything else says that it could not look: the path of a namespace may be another
-            // mount namespace's.
-            found.or_else(|error| if error.is(Code::CheckFailed) { Err(error) } else { Ok(()) })
-        }
-    })
-}
-
-/// The addresses that an ADD gave: those that are kept for it, with the prefix that the container has;
-/// without a pool all that it has.
-fn own_addresses(network: &Network, attached: &Attached) -> Vec<IpNetwork> {
-    let held = |ip: IpAddr| attached.leases.iter().any(|found| found.lease.ip == ip);
-    let all = attached.addresses();
-    let is_kept = network.pool.is_some() && !attached.leases.is_empty();
-    all.into_iter().filter(|address| !is_kept || held(address.ip())).collect()
-}
-
-/// The subnets of its addresses: what rules are shared by.
-fn subnets(network: &Network, attached: &Attached) -> Vec<IpNetwork> {
-    let addresses = own_addresses(network, attached).into_iter();
-    let subnet = |one: IpNetwork| IpNetwork::new(one.network(), one.prefix()).unwrap_or(one);
-    let mut subnets: Vec<IpNetwork> = addresses.map(subnet).collect();
-    subnets.sort_unstable();
-    subnets
-}
-
 /// Puts back what is missing, under the lock that an ADD or DEL of the attachment would take.
 pub(crate) fn mend(lack: &Lack, networks: &Networks, attachments: &Attachments) -> Result<()> {
     let network = networks.all.get(&lack.network);
@@ -331,40 +278,8 @@ pub(crate) fn mend(lack: &Lack, networks: &Networks, attachments: &Attachments) 
             Some(config) => shared::rejoin(&mut host, config, (&attachment, port)),
             None => Ok(()),
         },
-        What::Rules(rules) => ensure_rules(network, (&attachment, attached), *rules),
+        What::Rules(rules) => rules::ensure(network, (&attachment, attached), *rules),
         What::Lease(addresses) => hold(network, &attachment, addresses),
-    }
-}
-
-fn ensure_rules(
-    network: &Network,
-    (attachment, attached): (&Attachment, &Attached),
-    rules: Rules,
-) -> Result<()> {
-    let port = names::host_interface(attachment);
-    let subject = Subject { attachment, port: &port };
-    match rules {
-        Rules::Masquerading => match network.bridge.as_ref().and_then(|config| config.masquerade) {
-            Some(backend) => {
-                masquerade::ensure(backend, &subject, &own_addresses(network, attached))
-            }
-            None => Ok(()),
-        },
-        Rules::MacCheck => match attached.inside.as_ref().and_then(|inside| inside.mac) {
-            Some(mac) => spoofcheck::ensure(&subject, mac),
-            None => Ok(()),
-        },
-        // What ADD makes it makes once however often it is called. Nothing of it is rolled back.
-        Rules::Ports => plugins::request((network, attached), "portmap", |request| {
-            causeway_portmap::Portmap.add(request).map(drop)
-        })?,
-        Rules::Firewall => plugins::request((network, attached), "firewall", |request| {
-            // Its ADD would wait for the lock that is held here.
-            causeway_firewall::add::put_back(request)
-        })?,
-        Rules::Limits => plugins::request((network, attached), "bandwidth", |request| {
-            causeway_bandwidth::Bandwidth.add(request).map(drop)
-        })?,
     }
 }
 
