@@ -35,7 +35,7 @@ pub(crate) fn on_a_terminal(node: &Node, words: &str) -> String {
 #[test]
 fn a_slow_plugin_is_waited_for_in_so_many_words() {
     let node = slow();
-    let _container = node.host.container("web");
+    let _containers = ["web", "db"].map(|name| node.host.container(name));
     let file = node.host.temp_dir().join("added");
     let words = format!("net add slow /run/netns/web --json > {}", file.display());
     let seen = on_a_terminal(&node, &words);
@@ -47,7 +47,7 @@ fn a_slow_plugin_is_waited_for_in_so_many_words() {
     assert_eq!(added["version"], 1, "{printed}");
 
     // With standard output on the terminal, too, the line is gone before it.
-    let seen = on_a_terminal(&node, "net add slow /run/netns/web");
+    let seen = on_a_terminal(&node, "net add slow /run/netns/db");
     let (_, result) = seen.rsplit_once(ERASED).unwrap();
     assert!(result.trim_start().starts_with('{') && result.contains("cniVersion"), "{seen:?}");
     let begun = Instant::now();

@@ -13,9 +13,9 @@ use testsupport::Container;
 use crate::node::Node;
 use crate::progress::on_a_terminal;
 
-/// As promised.
+/// As promised of release executables.
 const LIMIT: Duration = Duration::from_secs(1);
-/// The limit on what is worked out in the program itself is promised of release executables.
+/// How many times that others may take.
 const UNOPTIMIZED: u32 = if cfg!(debug_assertions) { 4 } else { 1 };
 
 #[test]
@@ -39,7 +39,7 @@ fn a_thousand_attachments_are_looked_at_within_a_second() {
         };
         assert_eq!(count, 1000);
         // Not by the clock: other tests have the processors meanwhile.
-        assert!(usage.cpu < LIMIT, "{words} took {usage:?}");
+        assert!(usage.cpu < LIMIT * UNOPTIMIZED, "{words} took {usage:?}");
         assert!(usage.memory < 64 * 1024, "{words} took {usage:?}");
     }
     let text = node.text(&["ls"], 0);
