@@ -1,15 +1,24 @@
 //! The kernel's answers as our values. What can't be read is not ours and is left out.
 
+use netlink_packet_core::{DefaultNla, Nla};
 use netlink_packet_netfilter::NetfilterHeader;
 use netlink_packet_netfilter::nftables::{
-    ChainAttribute, ChainMessage, GenAttribute, GenMessage, Hook as HookAttribute, RuleAttribute,
-    RuleMessage, SetAttribute, SetMessage, TableAttribute, TableMessage,
+    ChainAttribute, ChainMessage, GenAttribute, GenMessage, Hook as HookAttribute, SetAttribute,
+    SetMessage, TableAttribute, TableMessage,
 };
 
 use super::expression::{self, Expression};
 use super::found::{FoundChain, FoundHook, FoundRule, FoundTable, Generation};
 use super::ruleset::{Family, Policy};
 use super::userdata;
+
+/// `NFTA_RULE_TABLE`, `_CHAIN`, `_HANDLE`, `_EXPRESSIONS` and `_USERDATA` of
+/// linux/netfilter/nf_tables.h.
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_USERDATA: u16 = 7;
 
 fn family(header: &NetfilterHeader) -> Option<Family> {
     Family::of_number(header.family.into())
@@ -86,18 +95,20 @@ pub(crate) fn chain(header: &NetfilterHeader, message: &ChainMessage) -> Option<
     (!chain.name.is_empty()).then_some(chain)
 }
 
-/// A rule's place, handle, comment and expressions.
-pub(crate) fn rule(header: &NetfilterHeader, message: &RuleMessage) -> Option<FoundRule> {
+/// A rule's place, handle, comment and expressions, by its message's outermost attributes.
+pub(crate) fn rule(header: &NetfilterHeader, message: &[DefaultNla]) -> Option<FoundRule> {
     let mut handle = None;
     let (mut table, mut chain) = (String::new(), String::new());
     let (mut comment, mut expressions) = (String::new(), Vec::new());
-    for attribute in &message.attributes {
-        match attribute {
-            RuleAttribute::Handle(value) => handle = Some(*value),
-            RuleAttribute::Table(name) => table.clone_from(name),
-            RuleAttribute::Chain(name) => chain.clone_from(name),
-            RuleAttribute::UserData(data) => comment = userdata::read_comment(data),
-            RuleAttribute::Expressions(list) => expressions = expression::read(list),
+    for attribute in message {
+        let mut value = vec![0; attribute.value_len()];
+        attribute.emit_value(&mut value);
+        match attribute.kind() {
+            RULE_HANDLE => handle = value.try_into().ok().map(u64::from_be_bytes),
+            RULE_TABLE => table = expression::text(&value)?,
+            RULE_CHAIN => chain = expression::text(&value)?,
+            RULE_USERDATA => comment = userdata::read_comment(&value),
+            RULE_EXPRESSIONS => expressions = expression::read(&value),
             _ => {}
         }
     }

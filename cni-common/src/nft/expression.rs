@@ -11,8 +11,9 @@ pub(super) const VERDICT_REGISTER: u32 = 0;
 /// `NFTA_DATA_VALUE` and `NFTA_DATA_VERDICT`.
 const DATA_VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
-/// `NLA_F_NESTED` of linux/netlink.h.
-const NESTED: u16 = 1 << 15;
+/// `NFTA_EXPR_NAME` and `NFTA_EXPR_DATA`.
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
 /// `NFTA_VERDICT_CODE` and `NFTA_VERDICT_CHAIN`.
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
@@ -53,8 +54,9 @@ impl Expression {
 
     /// The same with a verdict.
     pub(super) fn verdict(self, kind: u16, verdict: &Verdict) -> Self {
+        // Not flagged as nested, as the kernel doesn't do that either.
         let parts = emitted(&verdict_parts(verdict));
-        self.bytes(kind, emitted(&[DefaultNla::new(DATA_VERDICT | NESTED, parts)]))
+        self.bytes(kind, emitted(&[DefaultNla::new(DATA_VERDICT, parts)]))
     }
 
     /// The same with an attribute of one byte.
@@ -172,26 +174,20 @@ pub(super) fn verdict_parts(verdict: &Verdict) -> Vec<DefaultNla> {
     parts
 }
 
-/// The expressions of a message.
-pub(super) fn read(expressions: &[ListAttribute<ExpressionAttribute>]) -> Vec<Expression> {
-    expressions.iter().filter_map(read_one).collect()
-}
-
-fn read_one(expression: &ListAttribute<ExpressionAttribute>) -> Option<Expression> {
-    let ListAttribute::Element(attributes) = expression else { return None };
-    let mut read = Expression::new("");
-    for attribute in attributes {
-        match attribute {
-            ExpressionAttribute::Name(name) => read.name.clone_from(name),
-            ExpressionAttribute::Data(data) => {
-                let mut bytes = vec![0; data.buffer_len()];
-                data.emit(&mut bytes);
-                read.attributes.extend(nested(&bytes));
+/// The expressions in a list of them: each has its name and its own attributes.
+pub(super) fn read(list: &[u8]) -> Vec<Expression> {
+    let read_one = |(_, expression): (u16, Vec<u8>)| {
+        let mut read = Expression::new("");
+        for (kind, value) in nested(&expression) {
+            match kind {
+                EXPRESSION_NAME => read.name = text(&value)?,
+                EXPRESSION_DATA => read.attributes = nested(&value),
+                _ => {}
             }
-            ExpressionAttribute::Unspec | ExpressionAttribute::Other(_) | _ => {}
         }
-    }
-    Some(read)
+        Some(read)
+    };
+    nested(list).into_iter().filter_map(read_one).collect()
 }
 
 fn nested(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
@@ -211,6 +207,7 @@ fn terminated(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn text(bytes: &[u8]) -> Option<String> {
+/// A text that ends with a NUL.
+pub(super) fn text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(bytes.split(|byte| *byte == 0).next()?.to_vec()).ok()
 }

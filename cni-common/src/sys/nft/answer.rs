@@ -5,7 +5,7 @@ use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 
 use crate::error::Result;
 use crate::nft::{self, Element, FoundChain, FoundRule, FoundTable, Generation, Set};
-use crate::sys::netfilter::{NEW_ELEMENTS, Netfilter};
+use crate::sys::netfilter::{NEW_ELEMENTS, NEW_RULE, Netfilter};
 use crate::sys::socket::read_datagram;
 
 /// What one datagram of answers says.
@@ -83,7 +83,9 @@ pub(super) fn read_chains(answer: &[NetfilterMessage]) -> Vec<FoundChain> {
 
 pub(super) fn read_rules(answer: &[NetfilterMessage]) -> Vec<FoundRule> {
     objects(answer, |message, object| match object {
-        Message::NewRule(found) => nft::rule(&message.header, found),
+        Message::Other { message_type: NEW_RULE, attributes } => {
+            nft::rule(&message.header, attributes)
+        }
         _ => None,
     })
 }
