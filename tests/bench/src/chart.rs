@@ -1,4 +1,5 @@
-//! Figures as a picture: bars that say how many times the bare kernel sequence a call takes. Pure.
+//! Figures as a picture: bars that say how many times the bare kernel sequence a call takes, from the
+//! line that stands for that: to the right what takes longer, to the left what is over sooner. Pure.
 
 use std::fmt::Write;
 
@@ -29,6 +30,10 @@ pub(crate) fn svg(figures: &Figures, date: &str) -> String {
         .filter_map(|figure| Some((figure, figures.against_floor(figure)?)))
         .collect();
     let longest = bars.iter().map(|(_, times)| *times).fold(10.0, f64::max);
+    let shortest = bars.iter().map(|(_, times)| *times).fold(1.0, f64::min);
+    let place_of = |times: f64| {
+        LEFT + (WIDTH - LEFT - 60.0) * (times / shortest).ln() / (longest / shortest).ln()
+    };
     let mut body = String::new();
     let mut y = 58.0;
     let mut group = ("", What::Memory);
@@ -46,19 +51,22 @@ pub(crate) fn svg(figures: &Figures, date: &str) -> String {
         }
         let place = names.iter().position(|name| *name == figure.contender).unwrap_or_default();
         let colour = COLOURS.get(place).unwrap_or(&"#888888");
-        // A logarithmic scale, on which the floor itself has no length.
-        let length = (WIDTH - LEFT - 60.0) * times.max(1.0).ln() / longest.ln();
+        let (from, to) = (place_of(times.min(1.0)), place_of(times.max(1.0)));
         writeln!(
             body,
-            r#"<rect x="{LEFT}" y="{:.1}" width="{:.1}" height="{}" fill="{colour}"/>"#,
+            r#"<rect x="{from:.1}" y="{:.1}" width="{:.1}" height="{}" fill="{colour}"/>"#,
             y + 2.0,
-            length.max(1.0),
+            (to - from).max(1.0),
             LINE - 4.0
         )
         .ok();
-        text(&mut body, (LEFT + length + 6.0, y + 14.0), "start", &shown(times));
+        text(&mut body, (to + 6.0, y + 14.0), "start", &shown(times));
         y += LINE;
     }
+    let one = place_of(1.0);
+    writeln!(body, r#"<path d="M{one:.1} 54V{y:.1}" stroke="gray" stroke-dasharray="4 3"/>"#).ok();
+    y += 16.0;
+    text(&mut body, (one, y), "middle", "1×: the bare kernel sequence; of a DEL, ip link del");
     let title = "Times the bare kernel sequence (logarithmic; less is better)";
     let mut head = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="-{MARGIN} 0 {} {:.0}" font-family="sans-serif" font-size="13" fill="gray">"#,
@@ -86,4 +94,42 @@ fn shown(times: f64) -> String {
 fn text(body: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) {
     let words = words.replace('&', "&amp;").replace('<', "&lt;");
     writeln!(body, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{words}</text>"#).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "a test fails by panicking"
+    )]
+
+    use serde_json::Value;
+    use testsupport::golden;
+
+    use super::svg;
+    use crate::contender::Contender;
+    use crate::figures::{Figures, What};
+    use crate::scenario;
+
+    /// The picture and the figures that are published are of one run.
+    #[test]
+    fn the_published_picture_is_of_the_published_figures() {
+        let text = std::fs::read_to_string(golden::path("docs/bench.json")).unwrap();
+        let run: Value = serde_json::from_str(&text).unwrap();
+        let mut figures = Figures::default();
+        for figure in run["figures"].as_array().unwrap() {
+            let id = figure["scenario"].as_str().unwrap();
+            let state = scenario::ALL.iter().find(|one| one.state.id == id).unwrap().state;
+            let what = match figure["what"].as_str().unwrap() {
+                "ADD" => What::Add,
+                "DEL" => What::Del,
+                _ => What::Memory,
+            };
+            let contender = Contender::suite(figure["contender"].as_str().unwrap(), "".into());
+            figures.add(state, &contender, (what, figure["value"].as_f64().unwrap()));
+        }
+        golden::assert_matches("docs/bench.svg", &svg(&figures, run["date"].as_str().unwrap()));
+    }
 }

@@ -48,9 +48,10 @@ pub(crate) struct Figure {
 pub(crate) struct Figures(Vec<Figure>);
 
 impl Figures {
-    /// Notes a figure of `contender` in `state`.
+    /// Notes a figure of `contender` in `state`, to three places.
     pub(crate) fn add(&mut self, state: State, contender: &Contender, of: (What, f64)) {
         let (contender, (what, value)) = (contender.name.clone(), of);
+        let value = (value * 1000.0).round() / 1000.0;
         self.0.push(Figure { state, contender, what, value });
     }
 
