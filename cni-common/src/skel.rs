@@ -12,6 +12,7 @@ mod stdio;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::allocator;
 use crate::error::{Code, Context, Error, Result};
 use crate::log::{self, About};
 use crate::names;
@@ -187,6 +188,7 @@ impl<F: FnMut() -> Vec<Error>> Made for F {
 
 /// Runs `plugin` for this process's environment and stdin.
 pub fn main(plugin: &dyn Plugin) -> ExitCode {
+    allocator::reserve();
     panic::record_instead_of_printing();
     removal::allow_children();
     let mut asked = Version::LATEST;
