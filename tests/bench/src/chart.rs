@@ -51,16 +51,9 @@ pub(crate) fn svg(figures: &Figures, date: &str) -> String {
         }
         let place = names.iter().position(|name| *name == figure.contender).unwrap_or_default();
         let colour = COLOURS.get(place).unwrap_or(&"#888888");
-        let (from, to) = (place_of(times.min(1.0)), place_of(times.max(1.0)));
-        writeln!(
-            body,
-            r#"<rect x="{from:.1}" y="{:.1}" width="{:.1}" height="{}" fill="{colour}"/>"#,
-            y + 2.0,
-            (to - from).max(1.0),
-            LINE - 4.0
-        )
-        .ok();
-        text(&mut body, (to + 6.0, y + 14.0), "start", &shown(times));
+        let ends = (place_of(times.min(1.0)), place_of(times.max(1.0)));
+        bar(&mut body, y + 2.0, ends, colour);
+        text(&mut body, (ends.1 + 6.0, y + 14.0), "start", &shown(times));
         y += LINE;
     }
     let one = place_of(1.0);
@@ -82,6 +75,15 @@ pub(crate) fn svg(figures: &Figures, date: &str) -> String {
         x += 130.0;
     }
     format!("{head}{body}</svg>\n")
+}
+
+fn bar(body: &mut String, y: f64, (from, to): (f64, f64), colour: &str) {
+    let (width, height) = ((to - from).max(1.0), LINE - 4.0);
+    writeln!(
+        body,
+        r#"<rect x="{from:.1}" y="{y:.1}" width="{width:.1}" height="{height}" fill="{colour}"/>"#,
+    )
+    .ok();
 }
 
 fn shown(times: f64) -> String {
