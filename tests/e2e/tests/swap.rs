@@ -40,7 +40,7 @@ enum End {
     /// The reference misses the chain that it would have made, and fails: the runtime asks again, and
     /// then an operator deletes the table that the reference does not know.
     RepeatedAndTidied,
-    /// At once, but for the guard of 127.0.0.0/8 on a bridge whose setting the other suite made, and which
+    /// By itself, but for the guard of 127.0.0.0/8 on a bridge whose setting the other suite made, and which
     /// stays therefore (docs/decisions/0040).
     Guarded,
 }
