@@ -145,23 +145,25 @@ pub(crate) fn forwarding(host: &Host) -> String {
     host.run(["sysctl", "-n", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"])
 }
 
-/// `ip`'s text without what changes by itself: the timers of a bridge, and the mark on its routes while
-/// it has no carrier, which the kernel sets and removes up to a second later.
+/// `ip`'s text without what changes by itself up to two seconds later: the timers of a bridge, its
+/// carrier with the mark of it on routes, and what the kernel gives it with the carrier: an address, and
+/// routes.
 fn settled(state: &str) -> String {
     let mut kept = Vec::new();
-    for line in state.lines() {
+    let with_carrier = ["fe80:", "ff00::/8"];
+    for line in state.lines().filter(|line| with_carrier.iter().all(|one| !line.contains(one))) {
+        let line = line.replace("NO-CARRIER,", "").replace(",LOWER_UP", "");
         let mut words = line.split_whitespace();
         while let Some(word) = words.next() {
-            if word.ends_with("_timer") {
+            if word.ends_with("_timer") || word == "state" {
                 words.next();
             } else if word != "linkdown" {
-                kept.push(word);
-                kept.push(" ");
+                kept.push(word.to_owned());
             }
         }
-        kept.push("\n");
+        kept.push("\n".to_owned());
     }
-    kept.concat()
+    kept.join(" ")
 }
 
 /// A configuration of the network `net` on bridge `br0` with the stand-in as IPAM, and of `keys`.
