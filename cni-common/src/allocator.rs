@@ -14,8 +14,12 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 const RESERVE: usize = 1 << 20;
 
 /// Asks the kernel for the memory of a whole call, before the call has any effect: a program that gets
-/// none later ends there, with what it has done left undone. Pages that are not used cost nothing.
+/// none later ends there, with what it has done left undone. Pages that are not used cost nothing. The C
+/// library's allocator would give it back at once, and asks in two ways when it needs more.
 pub(crate) fn reserve() {
+    if !cfg!(target_env = "musl") {
+        return;
+    }
     let mut room: Vec<u8> = Vec::new();
     // Without it each part is asked for when it is needed.
     room.try_reserve_exact(RESERVE).ok();

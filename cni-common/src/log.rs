@@ -108,6 +108,11 @@ pub fn step<T, D: Display>(
     outcome
 }
 
+/// The step that every ADD begins with: `parse` makes the plugin's own configuration out of the call's.
+pub fn configuration_step<T>(parse: impl FnOnce() -> Result<T>) -> Result<T> {
+    step(|| "read the configuration", parse)
+}
+
 /// Does `work`, a call of another plugin in this process, whose lines are that plugin's.
 pub(crate) fn call<T>(
     (plugin, command): (&str, &str),

@@ -1,6 +1,6 @@
 //! The kernel's answers as our values. What can't be read is not ours and is left out.
 
-use netlink_packet_core::{DefaultNla, Nla};
+use netlink_packet_core::{DefaultNla, Nla as _};
 use netlink_packet_netfilter::NetfilterHeader;
 use netlink_packet_netfilter::nftables::{
     ChainAttribute, ChainMessage, GenAttribute, GenMessage, Hook as HookAttribute, SetAttribute,
@@ -101,8 +101,7 @@ pub(crate) fn rule(header: &NetfilterHeader, message: &[DefaultNla]) -> Option<F
     let (mut table, mut chain) = (String::new(), String::new());
     let (mut comment, mut expressions) = (String::new(), Vec::new());
     for attribute in message {
-        let mut value = vec![0; attribute.value_len()];
-        attribute.emit_value(&mut value);
+        let value = expression::value_of(attribute);
         match attribute.kind() {
             RULE_HANDLE => handle = value.try_into().ok().map(u64::from_be_bytes),
             RULE_TABLE => table = expression::text(&value)?,

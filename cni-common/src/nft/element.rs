@@ -9,6 +9,7 @@ use netlink_packet_netfilter::nftables::{
     SetElementMessage, VerdictAttribute,
 };
 
+use super::expression::value_of;
 use super::ruleset::{Element, Keys, Set, Table};
 use super::userdata;
 use super::value::{KeyType, Value, Verdict, key_bytes, read_key};
@@ -91,8 +92,7 @@ pub(crate) struct Part {
 pub(crate) fn parts(message: &[DefaultNla], set: &Set) -> Vec<Part> {
     let mut parts = Vec::new();
     for list in message.iter().filter(|attribute| attribute.kind() == ELEMENTS) {
-        let mut bytes = vec![0; list.value_len()];
-        list.emit_value(&mut bytes);
+        let bytes = value_of(list);
         for item in NlasIterator::new(bytes.as_slice()).flatten() {
             let attributes: Vec<_> = NlasIterator::new(item.value())
                 .flatten()
@@ -111,11 +111,7 @@ fn part(attributes: Vec<SetElementAttribute>, set: &Set) -> Option<Part> {
         match attribute {
             SetElementAttribute::Key(DataAttribute::Value(bytes)) => key = Some(bytes),
             SetElementAttribute::KeyEnd(list) => {
-                last = list.iter().find(|one| one.kind() == DATA_VALUE).map(|one| {
-                    let mut bytes = vec![0; one.value_len()];
-                    one.emit_value(&mut bytes);
-                    bytes
-                });
+                last = list.iter().find(|one| one.kind() == DATA_VALUE).map(value_of);
             }
             SetElementAttribute::Flags(flags) => {
                 is_end = flags.contains(SetElementFlags::IntervalEnd);

@@ -1,7 +1,7 @@
 //! The kernel's expressions: a name, and attributes as numbers and bytes. In this one form they are
 //! sent and compared. The numbers are those of linux/netfilter/nf_tables.h.
 
-use netlink_packet_core::{DefaultNla, Emitable, NlasIterator};
+use netlink_packet_core::{DefaultNla, Emitable, Nla, NlasIterator};
 use netlink_packet_netfilter::nftables::{ExpressionAttribute, Expressions, ListAttribute};
 
 use super::value::Verdict;
@@ -193,6 +193,13 @@ pub(super) fn read(list: &[u8]) -> Vec<Expression> {
 fn nested(bytes: &[u8]) -> Vec<(u16, Vec<u8>)> {
     let items = NlasIterator::new(bytes).flatten();
     items.map(|item| (item.kind(), item.value().to_vec())).collect()
+}
+
+/// What an attribute holds.
+pub(super) fn value_of(attribute: &impl Nla) -> Vec<u8> {
+    let mut bytes = vec![0; attribute.value_len()];
+    attribute.emit_value(&mut bytes);
+    bytes
 }
 
 fn emitted(attributes: &[DefaultNla]) -> Vec<u8> {

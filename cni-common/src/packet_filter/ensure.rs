@@ -38,12 +38,8 @@ impl Wanted {
             Operation::FlushChain(table, name) => is(table, name, State::Different),
             _ => !are_complete(chains),
         };
-        let mut operations: Vec<Operation> =
-            self.base.iter().filter(|operation| needed(operation)).cloned().collect();
-        operations.extend(self.elements.iter().map(|(table, set, element)| {
-            Operation::CreateElement(*table, set.name.clone(), element.clone())
-        }));
-        operations
+        let base = self.base.iter().filter(|operation| needed(operation)).cloned();
+        self.with_elements(base.collect(), &[])
     }
 
     /// The chains, each with its hook if it has one.
@@ -64,7 +60,14 @@ impl Wanted {
     }
 
     fn replacing(&self, present: &[(&str, &[Value])]) -> Vec<Operation> {
-        let mut operations = self.base.clone();
+        self.with_elements(self.base.clone(), present)
+    }
+
+    fn with_elements(
+        &self,
+        mut operations: Vec<Operation>,
+        present: &[(&str, &[Value])],
+    ) -> Vec<Operation> {
         for (table, set, element) in &self.elements {
             if present.contains(&(set.name.as_str(), element.key.as_slice())) {
                 let key = element.key.clone();

@@ -18,8 +18,7 @@ const NO_PREV_RESULT: &str = "must be called as chained plugin";
 
 /// Limits the attachment, or takes away what an earlier ADD limited.
 pub(crate) fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let parse = || Config::parse(&request.request.config);
-    let config = log::step(|| "read the configuration", parse)?;
+    let config = log::configuration_step(|| Config::parse(&request.request.config))?;
     let mut result = request.required_prev_result(NO_PREV_RESULT)?;
     let attachment = &request.attachment;
     let lock = attacher::lock(ifb::lock_offset(attachment), attachment)?;

@@ -36,8 +36,9 @@ const CONTAINER_INTERFACE: i64 = 2;
 
 /// Makes the attachment.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let parse = || BridgeConfig::parse(&request.request.config, &request.request.args()?);
-    let config = log::step(|| "read the configuration", parse)?;
+    let config = log::configuration_step(|| {
+        BridgeConfig::parse(&request.request.config, &request.request.args()?)
+    })?;
     let mut ipam = ipam::find(&request.request)?;
     let opened = request.open_netns()?;
     let lock = request.lock()?;

@@ -47,8 +47,7 @@ pub fn put_back(request: &AttachmentRequest<'_>) -> Result<()> {
 }
 
 fn read(request: &AttachmentRequest<'_>) -> Result<(CniResult, Subject, Config)> {
-    let parse = || Config::parse(&request.request.config);
-    let config = log::step(|| "read the configuration", parse)?;
+    let config = log::configuration_step(|| Config::parse(&request.request.config))?;
     let result = request.required_prev_result(crate::NO_PREV_RESULT)?;
     let subject = Subject::with(&request.attachment, &result);
     subject.require_bridge(config.policy)?;

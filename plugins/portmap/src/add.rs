@@ -20,8 +20,7 @@ pub const NO_PREV_RESULT: &str = "must be called as chained plugin";
 
 /// Maps the ports. Without any nothing is touched, but for those of an earlier ADD.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let parse = || Config::parse(&request.request.config);
-    let config = log::step(|| "read the configuration", parse)?;
+    let config = log::configuration_step(|| Config::parse(&request.request.config))?;
     let result = request.required_prev_result(NO_PREV_RESULT)?;
     let attachment = request.attachment.clone();
     let targets = Targets::of(&result, &attachment.ifname);

@@ -98,18 +98,12 @@ pub fn remove(
     keys.extend([plan::namespace_key(attachment), registry.key(&port)]);
     let own_key = [Value::Name(port.clone())];
     let own = |element: &Element| element.comment == comment || element.key == own_key;
-    let mut closing = Closing::of(nft).with_context(doing)?;
-    keys.extend_from_slice(closing.keys());
     let mut chains = own_chains(found.iter().map(|(_, element)| element));
     if found.len() != count {
         // Others have taken ports over, perhaps all that led to a chain.
         chains.extend(conditional::possible_chains(&port));
     }
-    let goes = |nft: &mut Nft, element: &Element| match closing.has(element) {
-        true => closing.closes(nft, element, own),
-        false => Ok(own(element)),
-    };
-    element::remove_if(nft, &keys, &units(&places, chains), goes).with_context(doing)?;
+    remove_all(nft, keys, &units(&places, chains), own).with_context(doing)?;
     Ok(found.into_iter().map(|(_, element)| element).collect())
 }
 
@@ -132,8 +126,6 @@ pub fn sweep(nft: &mut Nft, network: &NetworkName, living: &Living<'_>) -> Resul
     let namespace = |one: &ElementKey| ElementKey { set: plan::namespaces(), ..one.clone() };
     keys.extend(registered.iter().map(namespace));
     keys.extend(registered.iter().cloned());
-    let mut closing = Closing::of(nft).with_context(doing)?;
-    keys.extend_from_slice(closing.keys());
     let gone = |element: &Element| stale(element) || own_keys.contains(&element.key);
     let name = |key: &ElementKey| match key.key.as_slice() {
         [Value::Name(name)] => Some(name.clone()),
@@ -142,12 +134,24 @@ pub fn sweep(nft: &mut Nft, network: &NetworkName, living: &Living<'_>) -> Resul
     let names = registered.iter().filter_map(name);
     let chains = names.flat_map(|name| conditional::possible_chains(&name).collect::<Vec<_>>());
     let units = units(&places, chains.collect());
-    let goes = |nft: &mut Nft, element: &Element| match closing.has(element) {
-        true => closing.closes(nft, element, gone),
-        false => Ok(gone(element)),
-    };
-    element::remove_if(nft, &keys, &units, goes).with_context(doing)?;
+    remove_all(nft, keys, &units, gone).with_context(doing)?;
     Ok(found)
+}
+
+/// Removes the elements that are leaving, and with the host's last ports the links that these let in.
+fn remove_all(
+    nft: &mut Nft,
+    mut keys: Vec<ElementKey>,
+    units: &[Unit],
+    leaves: impl Fn(&Element) -> bool,
+) -> Result<()> {
+    let mut closing = Closing::of(nft)?;
+    keys.extend_from_slice(closing.keys());
+    let goes = |nft: &mut Nft, element: &Element| match closing.has(element) {
+        true => closing.closes(nft, element, &leaves),
+        false => Ok(leaves(element)),
+    };
+    element::remove_if(nft, &keys, units, goes)
 }
 
 /// The attachments of the network whose namespace is gone.

@@ -19,8 +19,8 @@ use crate::sysctl::Sysctl;
 pub(crate) fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let network = &request.request.config;
     let ifname = &request.attachment.ifname;
-    let parse = || Config::parse(network, &request.request.args()?, ifname);
-    let config = log::step(|| "read the configuration", parse)?;
+    let config =
+        log::configuration_step(|| Config::parse(network, &request.request.args()?, ifname))?;
     require_allowed(&config.sysctls)?;
     let mut result = request.required_prev_result(crate::NO_PREV_RESULT)?;
     if config.is_empty() {

@@ -6,7 +6,7 @@ use cni_common::sys::{Netlink, Netns};
 use cni_common::types::net::Link;
 use cni_common::types::{IfName, LinkAttributes};
 use cni_common::undo::Journal;
-use cni_common::{Code, Error, Result, log};
+use cni_common::{Code, Context, Error, Result, log};
 use nix::errno::Errno;
 
 use crate::store::Kept;
@@ -82,13 +82,11 @@ impl Changes {
             return Ok(());
         }
         let netlink = &mut self.netlink;
-        let set = log::step(
-            || format!("set {}", shown(change)),
-            || netlink.set_attributes(index, change),
-        );
+        let doing = || format!("set {}", shown(change));
+        let set = log::step(doing, || netlink.set_attributes(index, change));
         // Noted also when it failed: the kernel does one after the other and stops.
         self.journal.note(Step::Attributes { index, before });
-        set.map_err(|error| error.context(format!("set {}", shown(change))))
+        set.with_context(doing)
     }
 }
 

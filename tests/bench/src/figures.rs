@@ -51,8 +51,7 @@ impl Figures {
     /// Notes a figure of `contender` in `state`, to three places.
     pub(crate) fn add(&mut self, state: State, contender: &Contender, of: (What, f64)) {
         let (contender, (what, value)) = (contender.name.clone(), of);
-        let value = (value * 1000.0).round() / 1000.0;
-        self.0.push(Figure { state, contender, what, value });
+        self.0.push(Figure { state, contender, what, value: rounded(value) });
     }
 
     pub(crate) fn extend(&mut self, more: Self) {
@@ -104,6 +103,11 @@ impl Figures {
         let base = self.get(figure.state.base, &figure.contender, figure.what)?;
         Some(figure.value / base)
     }
+}
+
+/// To three places.
+pub(crate) fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 /// The middle one, in milliseconds.

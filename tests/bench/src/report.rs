@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
-use crate::figures::{Figures, What};
+use crate::figures::{Figures, What, rounded};
 use crate::packets::Rates;
 
 /// A line per scenario and contender.
@@ -87,7 +87,7 @@ pub(crate) fn json(figures: &Figures, arguments: &Arguments) -> String {
                 "contender": figure.contender,
                 "what": what,
                 "unit": unit,
-                "value": rounded(figure.value),
+                "value": figure.value,
                 "timesFloor": figures.against_floor(figure).map(rounded),
                 "growth": figures.growth(figure).map(rounded),
             })
@@ -100,10 +100,6 @@ pub(crate) fn json(figures: &Figures, arguments: &Arguments) -> String {
         "figures": figures,
     });
     format!("{all:#}\n")
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
 }
 
 /// Packets per second.

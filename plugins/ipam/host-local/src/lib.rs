@@ -42,8 +42,9 @@ impl Plugin for HostLocal {
     }
 
     fn add(&self, request: &AttachmentRequest<'_>) -> Result<Added> {
-        let parse = || Config::parse(&request.request.config, &request.request.args()?);
-        let config = log::step(|| "read the configuration", parse)?;
+        let config = log::configuration_step(|| {
+            Config::parse(&request.request.config, &request.request.args()?)
+        })?;
         let (result, given) =
             add::add(&config, &request.attachment, request.request.environment.attacher.as_ref())?;
         let attachment = request.attachment.clone();

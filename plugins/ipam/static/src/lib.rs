@@ -54,8 +54,9 @@ impl Plugin for Static {
 
 /// Nothing is ever made that would have to be undone.
 fn add(request: &AttachmentRequest<'_>) -> Result<CniResult> {
-    let parse = || Config::parse(&request.request.config, &request.request.args()?);
-    let config = log::step(|| "read the configuration", parse)?;
+    let config = log::configuration_step(|| {
+        Config::parse(&request.request.config, &request.request.args()?)
+    })?;
     let ip = |Address { address, gateway }| Ip { interface: None, address, gateway };
     Ok(CniResult {
         ips: config.addresses.into_iter().map(ip).collect(),
