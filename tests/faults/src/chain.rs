@@ -12,9 +12,13 @@ pub(crate) const PLUGINS: [&str; 5] = ["bridge", "portmap", "firewall", "bandwid
 const SYSCTLS: [(&str, &str); 2] =
     [("net/core/somaxconn", "4096"), ("net/ipv4/conf/eth0/arp_filter", "0")];
 
-/// The configuration of one of the plugins for a container, behind `previous`.
-pub(crate) fn config(plugin: &str, container: &str, previous: Option<&Value>) -> Value {
-    let port = if container == "green" { 8081 } else { 8080 };
+/// The host port of a container, in TCP and in UDP.
+pub(crate) fn port(container: &str) -> u16 {
+    if container == "green" { 8081 } else { 8080 }
+}
+
+/// The configuration of one of the plugins for a container with this port, behind `previous`.
+pub(crate) fn config(plugin: &str, port: u16, previous: Option<&Value>) -> Value {
     let mut config = match plugin {
         "bridge" => json!({
             "bridge": "cni0", "isGateway": true, "ipMasq": true, "ipMasqBackend": "nftables",
@@ -54,7 +58,7 @@ pub(crate) fn config(plugin: &str, container: &str, previous: Option<&Value>) ->
 pub(crate) fn attach(container: &Container, plugins: &[&str]) -> Value {
     let mut result = None;
     for plugin in plugins {
-        let config = config(plugin, container.name(), result.as_ref());
+        let config = config(plugin, port(container.name()), result.as_ref());
         let call = Call::new(plugin).command("ADD").container_id(container.name());
         let answer = call.netns(container).ifname("eth0").config(config).run();
         result = Some(answer.expect_success().json());

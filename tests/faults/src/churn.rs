@@ -1,5 +1,6 @@
-//! Thousands of ADDs and DELs, many at a time, mixed with CHECK, GC and STATUS, on one pool and one
-//! bridge: no error, no address twice, nothing left, and no slower in the end than in the beginning.
+//! Thousands of ADDs and DELs of the whole chain, many at a time, mixed with CHECK, GC and STATUS, on
+//! one pool and one bridge: no error, no address twice, nothing left, and no slower in the end than in the
+//! beginning.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -10,8 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testsupport::{Answer, Call, Container, Host};
+use testsupport::{Call, Container, Host};
 
+use crate::chain;
 use crate::scene::POOLS;
 use crate::state::State;
 
@@ -19,12 +21,23 @@ use crate::state::State;
 const AT_A_TIME: usize = 32;
 /// So many pairs between two GCs.
 const BETWEEN_GCS: usize = 100;
+/// The host port of the first namespace; each has one of its own.
+const FIRST_PORT: u16 = 10_000;
 /// How much longer an ADD may take in the last quarter than in the first.
 const MAX_SLOWDOWN: f64 = 1.2;
 /// Errors that are printed; the rest are counted.
 const MAX_SHOWN: usize = 10;
 
-/// What is measured of one ADD.
+/// A container that comes and goes, in a namespace that has others before and after it; the host port is
+/// the namespace's.
+#[derive(Clone, Copy)]
+struct Guest<'a> {
+    id: &'a str,
+    container: &'a Container,
+    port: u16,
+}
+
+/// What is measured of one ADD, of all plugins together.
 struct Measured {
     add: Duration,
     /// A call that does nothing, made right before: what the machine takes for any process now.
@@ -32,7 +45,6 @@ struct Measured {
 }
 
 struct Churn {
-    config: Value,
     pairs: usize,
     next: AtomicUsize,
     /// Held for reading by ADD and DEL, for writing by GC: the specification forbids both at a time.
@@ -51,8 +63,8 @@ pub(crate) fn churn(pairs: usize, time: Time) -> bool {
     let containers: Vec<Container> =
         (0..AT_A_TIME).map(|number| host.container(&format!("c{number}"))).collect();
     let forgotten = host.container("forgotten");
+    let forgotten = Guest { id: "forgotten", container: &forgotten, port: FIRST_PORT - 1 };
     let churn = Churn {
-        config: config(),
         pairs,
         next: AtomicUsize::new(0),
         gc: RwLock::new(()),
@@ -62,18 +74,22 @@ pub(crate) fn churn(pairs: usize, time: Time) -> bool {
         errors: Mutex::default(),
     };
     // What stays for the next container.
-    churn.call("ADD", "first", &forgotten).run().expect_success();
-    churn.call("DEL", "first", &forgotten).run().expect_silent_success();
+    churn.attach(forgotten);
+    churn.detach(forgotten);
     let before = State::of(&host, &[]);
     let start = Instant::now();
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            containers.iter().map(|own| scope.spawn(|| churn.work(own))).collect();
+        let places = containers.iter().zip(FIRST_PORT..);
+        let churn = &churn;
+        let workers: Vec<_> = places
+            .map(|(container, port)| scope.spawn(move || churn.work(container, port)))
+            .collect();
         let mut collected = 0;
         while !workers.iter().all(thread::ScopedJoinHandle::is_finished) {
             if churn.next.load(Ordering::Relaxed) / BETWEEN_GCS > collected {
                 collected += 1;
-                churn.collect(&format!("forgotten{collected}"), &forgotten);
+                let id = format!("forgotten{collected}");
+                churn.collect(Guest { id: &id, ..forgotten });
             }
             thread::sleep(Duration::from_millis(2));
         }
@@ -96,103 +112,106 @@ pub(crate) enum Time {
 }
 
 impl Churn {
-    fn call(&self, command: &str, id: &str, container: &Container) -> Call {
-        let call = Call::new("bridge").command(command).container_id(id).netns(container);
-        call.ifname("eth0").config(&self.config)
-    }
-
     fn error(&self, text: String) {
         self.errors.lock().expect("the errors").push(text);
     }
 
-    /// Whether a call that answers with nothing succeeded.
-    fn expect_silent(&self, answer: &Answer) -> bool {
-        let fine = answer.status() == Some(0) && answer.stdout().is_empty();
-        if !fine {
-            self.error(answer.to_string());
-        }
-        fine
-    }
-
     /// One container after the other in a namespace of its own.
-    fn work(&self, container: &Container) {
+    fn work(&self, container: &Container, port: u16) {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             if number >= self.pairs {
                 return;
             }
-            let id = format!("pair{number}");
-            let Some(result) = self.attach(&id, container) else { continue };
-            let mut config = self.config.clone();
-            config["prevResult"] = result;
-            self.expect_silent(&self.call("CHECK", &id, container).config(config).run());
+            let guest = Guest { id: &format!("pair{number}"), container, port };
+            let Some(result) = self.attach(guest) else { continue };
+            self.each("CHECK", guest, &json!({ "prevResult": result }));
             if number.is_multiple_of(4) {
-                self.expect_silent(&self.call("STATUS", "", container).run());
+                self.each("STATUS", guest, &json!({}));
             }
-            self.detach(&id, container);
+            self.detach(guest);
         }
     }
 
-    fn attach(&self, id: &str, container: &Container) -> Option<Value> {
+    /// A call of all plugins, which has to succeed and to answer with nothing.
+    fn each(&self, command: &str, guest: Guest<'_>, keys: &Value) {
+        let mut plugins = chain::PLUGINS;
+        if command == "DEL" {
+            plugins.reverse();
+        }
+        for plugin in plugins {
+            let answer = call(plugin, command, guest, keys).run();
+            if answer.status() != Some(0) || !answer.stdout().is_empty() {
+                self.error(format!("{command} of {plugin}: {answer}"));
+            }
+        }
+    }
+
+    /// ADD of the chain; what its last plugin answered.
+    fn add(&self, guest: Guest<'_>) -> Option<Value> {
+        let mut keys = json!({});
+        for plugin in chain::PLUGINS {
+            let answer = call(plugin, "ADD", guest, &keys).run();
+            if answer.status() != Some(0) {
+                self.error(format!("ADD of {plugin}: {answer}"));
+                return None;
+            }
+            keys = json!({ "prevResult": answer.json() });
+        }
+        Some(keys["prevResult"].take())
+    }
+
+    fn attach(&self, guest: Guest<'_>) -> Option<Value> {
         let nothing = Call::new("bridge").command("VERSION");
         let start = Instant::now();
         nothing.run().expect_success();
         let nothing = start.elapsed();
         let _no_gc = self.gc.read().expect("the lock of GC");
-        self.attached.lock().expect("the attached").insert(id.to_owned());
+        self.attached.lock().expect("the attached").insert(guest.id.to_owned());
         let start = Instant::now();
-        let answer = self.call("ADD", id, container).run();
+        let result = self.add(guest)?;
         let add = start.elapsed();
-        if answer.status() != Some(0) {
-            self.error(answer.to_string());
-            return None;
-        }
         self.measured.lock().expect("the times").push(Measured { add, nothing });
-        let result = answer.json();
         let addresses: Vec<String> = addresses(&result);
         if addresses.len() != 2 {
-            self.error(format!("not two addresses: {answer}"));
+            self.error(format!("not two addresses: {result}"));
         }
         let mut held = self.held.lock().expect("who has what");
         for address in addresses {
-            if let Some(other) = held.insert(address.clone(), id.to_owned()) {
-                self.error(format!("{address} given to {id} while {other} has it"));
+            if let Some(other) = held.insert(address.clone(), guest.id.to_owned()) {
+                self.error(format!("{address} given to {} while {other} has it", guest.id));
             }
         }
         drop(held);
         Some(result)
     }
 
-    fn detach(&self, id: &str, container: &Container) {
+    fn detach(&self, guest: Guest<'_>) {
         let _no_gc = self.gc.read().expect("the lock of GC");
         // From here on the address may be another's.
-        self.held.lock().expect("who has what").retain(|_, holder| holder != id);
-        self.expect_silent(&self.call("DEL", id, container).run());
-        self.attached.lock().expect("the attached").remove(id);
+        self.held.lock().expect("who has what").retain(|_, holder| holder != guest.id);
+        self.each("DEL", guest, &json!({}));
+        self.attached.lock().expect("the attached").remove(guest.id);
     }
 
     /// GC of an attachment that nobody names any more, and of nothing else.
-    fn collect(&self, id: &str, container: &Container) {
-        let answer = self.call("ADD", id, container).run();
-        if answer.status() != Some(0) {
-            return self.error(answer.to_string());
-        }
+    fn collect(&self, guest: Guest<'_>) {
+        let Some(result) = self.add(guest) else { return };
         let _alone = self.gc.write().expect("the lock of GC");
         let valid: Vec<Value> = {
             let attached = self.attached.lock().expect("the attached");
             attached.iter().map(|id| json!({ "containerID": id, "ifname": "eth0" })).collect()
         };
-        let mut config = self.config.clone();
-        config["cni.dev/valid-attachments"] = Value::Array(valid);
-        self.expect_silent(&self.call("GC", "", container).config(config).run());
-        for address in addresses(&answer.json()) {
+        let keys = json!({ "cni.dev/valid-attachments": valid });
+        self.each("GC", guest, &keys);
+        for address in addresses(&result) {
             let file = PathBuf::from(POOLS).join("churn").join(&address);
-            if fs::read_to_string(&file).is_ok_and(|content| content.starts_with(id)) {
-                self.error(format!("GC left {} to {id}", file.display()));
+            if fs::read_to_string(&file).is_ok_and(|content| content.starts_with(guest.id)) {
+                self.error(format!("GC left {} to {}", file.display(), guest.id));
             }
         }
-        if container.run(["ip", "-oneline", "link"]).contains("eth0") {
-            self.error(format!("GC left the interface of {id}"));
+        if guest.container.run(["ip", "-oneline", "link"]).contains("eth0") {
+            self.error(format!("GC left the interface of {}", guest.id));
         }
     }
 
@@ -237,20 +256,24 @@ fn addresses(result: &Value) -> Vec<String> {
     ips.map(|ip| text(ip).split('/').next().unwrap_or_default().to_owned()).collect()
 }
 
-/// A pool so small that its addresses go round many times.
-fn config() -> Value {
-    json!({
-        "cniVersion": "1.1.0",
-        "name": "churn",
-        "type": "bridge",
-        "bridge": "cni0",
-        "isDefaultGateway": true,
-        "ipMasq": true,
-        "ipMasqBackend": "nftables",
-        "macspoofchk": true,
-        "ipam": {
-            "type": "host-local",
-            "ranges": [[{ "subnet": "10.2.0.0/25" }], [{ "subnet": "fd00:2::/120" }]],
-        },
-    })
+/// A call of a plugin of the chain with more keys, on a pool so small that its addresses go round many
+/// times.
+fn call(plugin: &str, command: &str, guest: Guest<'_>, keys: &Value) -> Call {
+    let mut config = chain::config(plugin, guest.port, None);
+    config["name"] = "churn".into();
+    config["cniVersion"] = "1.1.0".into();
+    if plugin == "bridge" {
+        config["macspoofchk"] = true.into();
+        config["ipam"]["ranges"] =
+            json!([[{ "subnet": "10.2.0.0/25" }], [{ "subnet": "fd00:2::/120" }]]);
+    }
+    if plugin == "tuning" {
+        // What a container sends with another address than at first, macspoofchk drops.
+        config["mac"] = Value::Null;
+    }
+    for (key, value) in keys.as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
+    let call = Call::new(plugin).command(command).container_id(guest.id).netns(guest.container);
+    call.ifname("eth0").config(config)
 }

@@ -236,7 +236,7 @@ fn chained(kind: Kind, [blue, green]: [&Container; 2]) -> (Value, Value) {
     };
     let [config, neighbours] = [blue, green].map(|container| {
         let result = chain::attach(container, &before);
-        chain::config(kind.plugin(), container.name(), Some(&result))
+        chain::config(kind.plugin(), chain::port(container.name()), Some(&result))
     });
     (config, neighbours)
 }
