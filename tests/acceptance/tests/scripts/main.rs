@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod demo;
 mod help;
 mod install;
 mod release;
