@@ -61,7 +61,7 @@ fn alerts_and_dashboard_ask_for_numbers_that_there_are() {
         targets.map(|one| one["expr"].as_str().unwrap()).chain(alerts).collect();
     let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
     asked.extend(variables.filter_map(|one| one["definition"].as_str()));
-    assert_eq!(asked.len(), 15 + 5 + 2, "{asked:?}");
+    assert_eq!(asked.len(), 17 + 7 + 2, "{asked:?}");
     let mut names = BTreeSet::new();
     for expression in asked {
         for start in expression.match_indices("causeway_").map(|(at, _)| at) {
