@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod reload;
+
 use std::fs;
 use std::path::Path;
 
@@ -185,21 +187,6 @@ fn firewalld_lets_containers_through_until_del_without_backend_and_with_its_own(
         detach(&node, &network, [web, client]);
         assert_eq!(firewalld.sources("trusted"), Vec::<String>::new());
     }
-}
-
-#[test]
-fn a_reload_of_firewalld_is_found_by_check_and_mended_by_the_next_add() {
-    let node = Node::new();
-    let firewalld = Firewalld::start(&node, &[]);
-    let network = network(&json!({}));
-    let web = attach(&node, &network, "web");
-    firewalld.run(&["--reload"]);
-    let error = runtime(&node).check(&network, &web.attachment).unwrap_err().object();
-    let said = error.to_string();
-    assert!(error["code"] == 102 && said.contains("is not in zone trusted of firewalld"), "{said}");
-    let client = attach(&node, &network, "client");
-    assert_open(&node, [&web, &client]);
-    detach(&node, &network, [&web, &client]);
 }
 
 #[test]
