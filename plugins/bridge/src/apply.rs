@@ -4,7 +4,7 @@ mod host_link;
 mod refused;
 mod rollback;
 mod sysctl;
-mod wait;
+pub(crate) mod wait;
 
 use cni_common::error::{Code, Context, Error, Result};
 use cni_common::log;

@@ -8,7 +8,7 @@ use cni_common::sys::{Netlink, sysctl};
 use cni_common::types::Attachment;
 
 use crate::add::new_links;
-use crate::apply::port_vlans;
+use crate::apply::{port_vlans, wait};
 use crate::config::BridgeConfig;
 use crate::observe::observe;
 use crate::operation::{HostLinkChange, Operation};
@@ -119,7 +119,13 @@ pub fn mend(host: &mut Netlink, operation: &Operation) -> Result<()> {
         }
         Operation::AddAddress { link, address, detection, .. } => {
             let index = host.index_of(link)?;
-            host.add_address(index, *address, *detection).with_context(doing)
+            host.add_address(index, *address, *detection).with_context(doing)?;
+            // On a link without a port that is up the kernel waits with it.
+            let is_up = host.find_link(link)?.is_some_and(|link| link.is_operational);
+            if address.is_ipv6() && is_up {
+                wait::for_addresses(host, None, link, &[*address])?;
+            }
+            Ok(())
         }
         Operation::EnableForwarding { name } => sysctl::write(name, "1").with_context(doing),
         other => Err(Error::new(Code::Internal, format!("only an ADD can do this: {other}"))),

@@ -8,10 +8,10 @@ use cni_common::sys::{Netlink, Netns};
 use ipnetwork::IpNetwork;
 
 /// How long a port may take to pass traffic. The kernel needs a few milliseconds; under heavy load
-/// its work queue lags.
-const PORT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long duplicate address detection may take: one second at the kernel's defaults.
-const DETECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// its work queue lags, and while a namespace with a thousand links goes it waits for seconds.
+const PORT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an address may take: duplicate address detection one second at the kernel's defaults, and as above.
+const DETECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits until the host link `name` can pass traffic.
 pub(super) fn for_port(netlink: &mut Netlink, name: &str) -> Result<()> {
@@ -44,7 +44,7 @@ fn is_operational(netlink: &mut Netlink, name: &str) -> Result<bool> {
 ///
 /// Also where duplicate address detection is skipped: the kernel joins the address's multicast
 /// group and routes to it a little later, in a work queue.
-pub(super) fn for_addresses(
+pub(crate) fn for_addresses(
     netlink: &mut Netlink,
     netns: Option<&Netns>,
     name: &str,
