@@ -15,13 +15,14 @@ mod value;
 
 use std::collections::BTreeMap;
 
-use cni_common::Result;
 use cni_common::sys::Netlink;
 use cni_common::sys::nft::Nft;
 use cni_common::types::net::Link;
+use cni_common::{Error, Result};
 
+use crate::exit::Exit;
 use crate::networks::{Networks, Places};
-use crate::progress;
+use crate::{output, progress};
 
 pub(crate) use rules::Rules;
 pub(crate) use state::Why;
@@ -39,6 +40,8 @@ pub(crate) struct Attachments {
     pub(crate) bridges: BTreeMap<u32, Link>,
     /// All pairs' ends on this host, attached or not.
     pub(crate) pairs: Vec<Link>,
+    /// What of the pools can't be read, each with its network.
+    pub(crate) unread: Vec<(String, Error)>,
 }
 
 impl Attachments {
@@ -49,7 +52,7 @@ impl Attachments {
         let mut nft = Nft::open()?;
         // In this order: what an ADD makes it makes the other way round, and what has come in between
         // `state` finds.
-        leases::read(&mut found, networks)?;
+        leases::read(&mut found, networks);
         links::read(&mut found, &mut host)?;
         cached::read(&mut found, places);
         links::look_inside(&mut found, &mut host, networks)?;
@@ -69,6 +72,15 @@ impl Attachments {
         network: &'a str,
     ) -> impl Iterator<Item = (&'a Key, &'a Attached)> {
         self.all.iter().filter(move |(key, _)| key.network == network)
+    }
+
+    /// Says what of the pool of this network, or of all, can't be read; what that comes to.
+    pub(crate) fn complain(&self, network: Option<&str>) -> Exit {
+        let unread = self.unread.iter().filter(|(name, _)| network.is_none_or(|one| one == name));
+        unread.fold(Exit::OK, |_, (_, error)| {
+            output::complain(&error.to_string());
+            Exit::FAILED
+        })
     }
 
     /// The name of the bridge with this index.

@@ -98,10 +98,10 @@ pub(crate) struct Seen {
 
 /// Looks for them.
 pub(crate) fn check(places: &Places, network: Option<&str>, output: Output) -> Result<Exit> {
-    let Findings { mut findings, unknown } = look(places, network)?;
+    let (Findings { mut findings, unknown }, unread) = look(places, network)?;
     if !findings.iter().all(Finding::is_steady) {
         thread::sleep(MOMENT);
-        let again = look(places, network)?.findings;
+        let again = look(places, network)?.0.findings;
         let is_same = |one: &Finding, other: &Finding| {
             (one.kind, &one.network, &one.subject) == (other.kind, &other.network, &other.subject)
         };
@@ -111,7 +111,7 @@ pub(crate) fn check(places: &Places, network: Option<&str>, output: Output) -> R
     }
     let findings = Findings { findings, unknown };
     output.show(&findings, || text(&findings, output))?;
-    Ok(Exit::LEFT.when(!findings.findings.is_empty()))
+    Ok(Exit::LEFT.when(!findings.findings.is_empty()) | Exit::FAILED.when(unread))
 }
 
 impl Seen {
@@ -123,15 +123,18 @@ impl Seen {
     }
 }
 
-fn look(places: &Places, network: Option<&str>) -> Result<Findings> {
+/// What is wrong, and whether something could not be read.
+fn look(places: &Places, network: Option<&str>) -> Result<(Findings, bool)> {
     let seen = Seen::new(places)?;
+    let mut unread = seen.attachments.unread.iter();
+    let is_unread = unread.any(|(name, _)| network.is_none_or(|one| one == name));
     let mut all = all(&seen)?;
     if let Some(name) = network {
         seen.networks.only(Some(name))?;
         all.findings.retain(|finding| finding.network == name);
         all.unknown.retain(|finding| finding.network == name);
     }
-    Ok(all)
+    Ok((all, is_unread))
 }
 
 /// What is wrong with what is seen.

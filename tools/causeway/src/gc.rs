@@ -69,6 +69,7 @@ pub(crate) fn gc(
     (effect, output): (Effect, Output),
 ) -> Result<Exit> {
     let before = Reading::new(places, network)?;
+    let unread = before.attachments.complain(network);
     let mut outcome = Outcome {
         dry_run: effect == Effect::Nothing,
         released: Vec::new(),
@@ -87,7 +88,8 @@ pub(crate) fn gc(
     }
     output.show(&outcome, || text(&outcome, output))?;
     Ok(Exit::REPAIRED.when(!outcome.released.is_empty())
-        | Exit::LEFT.when(!outcome.left.is_empty()))
+        | Exit::LEFT.when(!outcome.left.is_empty())
+        | unread)
 }
 
 /// What there is at one time.

@@ -41,6 +41,7 @@ pub(crate) struct Drawing {
 pub(crate) fn graph(drawing: &Drawing, places: &Places, output: Output) -> Result<Exit> {
     let Seen { networks, attachments } = Seen::new(places)?;
     let networks = networks.only(drawing.network.as_deref())?;
+    let exit = attachments.complain(drawing.network.as_deref());
     let picture = Picture::of(&networks, &attachments);
     match &drawing.svg {
         Some(path) if path == Path::new("-") => output::print(&svg::draw(&picture))?,
@@ -51,5 +52,5 @@ pub(crate) fn graph(drawing: &Drawing, places: &Places, output: Output) -> Resul
             Form::Text => output::print(&tree::draw(&picture, output))?,
         },
     }
-    Ok(Exit::OK)
+    Ok(exit)
 }

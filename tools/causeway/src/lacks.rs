@@ -216,7 +216,14 @@ impl Finding<'_> {
         let sets: Vec<_> = sets.collect();
         let inside = attached.inside.iter().flat_map(|inside| &inside.addresses);
         let of_ranges = |ip: &IpAddr| sets.iter().any(|set| set.range_of(*ip).is_some());
-        let addresses: Vec<IpAddr> = inside.map(IpNetwork::ip).filter(of_ranges).collect();
+        // What can't be read may be its file.
+        let is_free = |ip: &IpAddr| {
+            let nobodys = self.attachments.of(self.network.name.as_str());
+            let mut nobodys = nobodys.filter(|(key, _)| key.container.is_empty());
+            !nobodys.any(|(_, one)| one.leases.iter().any(|found| found.lease.ip == *ip))
+        };
+        let addresses: Vec<IpAddr> =
+            inside.map(IpNetwork::ip).filter(of_ranges).filter(is_free).collect();
         if !addresses.is_empty() {
             let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let fault = format!("no address file holds its {}", list.join(", "));

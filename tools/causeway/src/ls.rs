@@ -102,8 +102,9 @@ pub(crate) fn ls(places: &Places, network: Option<&str>, output: Output) -> Resu
     let networks = networks.only(network)?;
     let listed = |network: &Network| listed_network(network, &attachments);
     let listing = Listing { networks: networks.all.values().map(listed).collect() };
+    let exit = attachments.complain(network);
     output.show(&listing, || text(&networks, &attachments, output))?;
-    Ok(Exit::OK)
+    Ok(exit)
 }
 
 fn listed_network(network: &Network, attachments: &Attachments) -> ListedNetwork {

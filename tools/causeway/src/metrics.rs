@@ -19,27 +19,29 @@ use crate::{output, pool, serve};
 /// Prints them, or writes them into a file for the node exporter's textfile collector: as a whole, by
 /// renaming.
 pub(crate) fn metrics(places: &Places, textfile: Option<&Path>) -> Result<Exit> {
-    let text = text(places)?;
+    let (text, exit) = text(places)?;
     match textfile {
         None => output::print(&text)?,
         // The collector reads what ends in .prom, and nothing else.
         Some(path) => output::replace(path, &text)?,
     }
-    Ok(Exit::OK)
+    Ok(exit)
 }
 
 /// Serves them over HTTP until the process is told to end.
 pub(crate) fn serve(places: &Places, address: SocketAddr) -> Result<Exit> {
     let places = places.clone();
-    serve::serve(address, move || text(&places))?;
+    serve::serve(address, move || Ok(text(&places)?.0))?;
     Ok(Exit::OK)
 }
 
-fn text(places: &Places) -> Result<String> {
+/// All numbers, and what it comes to that some can't be told.
+fn text(places: &Places) -> Result<(String, Exit)> {
     let seen = Seen::new(places)?;
+    let exit = seen.attachments.complain(None);
     let mut text = Text::default();
     attachments(&seen, &mut text);
-    pools(&seen, &mut text)?;
+    pools(&seen, &mut text);
     bridges(&seen, &mut text);
     let mut findings: BTreeMap<&str, u64> = check::KINDS.iter().map(|kind| (*kind, 0)).collect();
     for finding in check::findings(&seen)? {
@@ -52,7 +54,7 @@ fn text(places: &Places) -> Result<String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let title = ("metrics_time_seconds", "When these numbers were taken, in seconds since 1970.");
     text.gauge(title, vec![(Vec::new(), now.as_secs())]);
-    Ok(text.0)
+    Ok((text.0, exit))
 }
 
 fn attachments(seen: &Seen, text: &mut Text) {
@@ -89,8 +91,8 @@ fn attachments(seen: &Seen, text: &mut Text) {
     );
 }
 
-fn pools(seen: &Seen, text: &mut Text) -> Result<()> {
-    let pools = pool::list(&seen.networks)?;
+fn pools(seen: &Seen, text: &mut Text) {
+    let (pools, _said) = pool::list(&seen.networks);
     let set = |pool: &pool::Listed| pool.set.map_or("none".to_owned(), |set| set.to_string());
     let sets: Vec<String> = pools.iter().map(set).collect();
     let (mut sizes, mut uses) = (Vec::new(), Vec::new());
@@ -110,7 +112,6 @@ fn pools(seen: &Seen, text: &mut Text) -> Result<()> {
     }
     text.gauge(("pool_size", "Addresses of a range set."), sizes);
     text.gauge(("pool_addresses", "Addresses of a range set by use."), uses);
-    Ok(())
 }
 
 fn bridges(seen: &Seen, text: &mut Text) {

@@ -4,12 +4,12 @@ use causeway_host_local::allocate;
 use causeway_host_local::range::RangeSet;
 use causeway_host_local::store::{Lease, View};
 use causeway_host_local::usage::Usage;
-use cni_common::{Context, Result};
+use cni_common::{Error, Result};
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::networks::{Network, Networks, Places};
-use crate::output::{Colour, Output, Table};
+use crate::output::{self, Colour, Output, Table};
 use crate::progress;
 
 /// How wide a bar is, in characters.
@@ -52,25 +52,30 @@ pub(crate) struct Listed {
 /// Shows them.
 pub(crate) fn pool(places: &Places, network: Option<&str>, output: Output) -> Result<Exit> {
     let networks = Networks::read(places)?.only(network)?;
-    let listing = Listing { pools: list(&networks)? };
+    let (pools, unread) = list(&networks);
+    unread.iter().for_each(|error| output::complain(&error.to_string()));
+    let listing = Listing { pools };
     output.show(&listing, || text(&listing, output))?;
-    Ok(Exit::OK)
+    Ok(Exit::FAILED.when(!unread.is_empty()))
 }
 
-/// All range sets.
-pub(crate) fn list(networks: &Networks) -> Result<Vec<Listed>> {
-    let mut pools = Vec::new();
+/// All range sets, and what of their pools can't be read.
+pub(crate) fn list(networks: &Networks) -> (Vec<Listed>, Vec<Error>) {
+    let (mut pools, mut unread) = (Vec::new(), Vec::new());
     for network in progress::each(("looked at", "pools"), networks.all.values()) {
-        pools.extend(of(network).with_context(|| format!("network {}", network.name))?);
+        let (listed, faults) = of(network).unwrap_or_else(|error| (Vec::new(), vec![error]));
+        pools.extend(listed);
+        let doing = || format!("network {}", network.name);
+        unread.extend(faults.into_iter().map(|error| error.context(doing())));
     }
-    Ok(pools)
+    (pools, unread)
 }
 
-/// The range sets of a network, and behind them what its pool has besides.
-fn of(network: &Network) -> Result<Vec<Listed>> {
-    let Some(location) = &network.pool else { return Ok(Vec::new()) };
+/// The range sets of a network, and behind them what its pool has besides; what of that can't be read.
+fn of(network: &Network) -> Result<(Vec<Listed>, Vec<Error>)> {
+    let Some(location) = &network.pool else { return Ok((Vec::new(), Vec::new())) };
     let view = View::open(location)?;
-    let leases = view.as_ref().map_or(Ok(Vec::new()), View::leases)?;
+    let (leases, unread) = view.as_ref().map_or(Ok(Default::default()), View::leases)?;
     let is_reclaimable =
         |lease: &Lease| view.as_ref().is_some_and(|view| view.proof_of(lease).is_some());
     let cooldown = network.ranges.as_ref().map(|config| config.cooldown).unwrap_or_default();
@@ -125,7 +130,7 @@ fn of(network: &Network) -> Result<Vec<Listed>> {
             ..base(None, String::new())
         });
     }
-    Ok(all)
+    Ok((all, unread))
 }
 
 fn number(number: u128) -> u64 {

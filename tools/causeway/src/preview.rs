@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::net;
 use crate::networks::Places;
-use crate::output::{Colour, Output};
+use crate::output::{self, Colour, Output};
 
 /// What is to be planned.
 #[derive(Args, Debug)]
@@ -214,7 +214,8 @@ fn addresses(ranges: &Ranges) -> Result<(Vec<String>, CniResult)> {
 }
 
 fn next(ranges: &Ranges, view: Option<&View>, (index, set): (usize, &RangeSet)) -> Result<IpAddr> {
-    let leases = view.map_or(Ok(Vec::new()), View::leases)?;
+    let (leases, faults) = view.map_or(Ok(Default::default()), View::leases)?;
+    faults.iter().for_each(|error| output::complain(&error.to_string()));
     let held = leases.iter().map(|lease| lease.ip);
     let cooling = view.map(|view| view.cooling(&ranges.location, ranges.cooldown));
     let taken: HashSet<IpAddr> = held.chain(cooling.into_iter().flatten()).collect();

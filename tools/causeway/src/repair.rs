@@ -55,6 +55,7 @@ pub(crate) fn repair(
         (found, errors) = lacks::find(&networks, &attachments)?;
         found.retain(|lack| first.contains(&lack.to_string()));
     }
+    let unread = attachments.complain(network);
     let mut errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let is_dry = effect == Effect::Nothing;
     let mut left = found.clone();
@@ -78,7 +79,7 @@ pub(crate) fn repair(
         Outcome { dry_run: is_dry, repaired, left: left.iter().map(done).collect(), errors };
     output.show(&outcome, || text(&outcome, output))?;
     let is_left = !outcome.left.is_empty() || !outcome.errors.is_empty();
-    Ok(Exit::REPAIRED.when(!outcome.repaired.is_empty()) | Exit::LEFT.when(is_left))
+    Ok(Exit::REPAIRED.when(!outcome.repaired.is_empty()) | Exit::LEFT.when(is_left) | unread)
 }
 
 fn read(places: &Places, network: Option<&str>) -> Result<(Networks, Attachments)> {

@@ -89,7 +89,7 @@ impl Picture {
         let all = seen.attachments.all.iter().filter(|(key, _)| is_wanted(&key.network));
         let attachments =
             all.clone().map(|(key, attached)| (key.clone(), shown(attached))).collect();
-        let pools = pool::list(&seen.networks)?.into_iter().filter(|one| is_wanted(&one.network));
+        let pools = pool::list(&seen.networks).0.into_iter().filter(|one| is_wanted(&one.network));
         let pools = pools.map(|one| {
             let numbers = Shown::from([
                 ("held", json!(one.held)),

@@ -1,29 +1,35 @@
 //! The address files of all pools.
 
 use causeway_host_local::store::{Holder, Lease, View};
-use cni_common::{Context, Result};
+use cni_common::{Error, Result};
 
 use super::Attachments;
 use super::value::{Key, LeaseFound};
-use crate::networks::Networks;
+use crate::networks::{Network, Networks};
 use crate::progress;
 
-/// Reads them. A pool that is not there has none.
-pub(super) fn read(found: &mut Attachments, networks: &Networks) -> Result<()> {
-    for (network, pool) in
-        networks.all.values().filter_map(|one| Some((&one.name, one.pool.as_ref()?)))
-    {
-        let doing = || format!("network {network}");
-        let Some(view) = View::open(pool).with_context(doing)? else { continue };
-        let words = format!("read of {network}");
-        for lease in progress::each((&words, "address files"), view.leases().with_context(doing)?) {
-            let lease = look_at(&view, lease);
-            let attached = found.all.entry(key(network.as_str(), &lease.lease)).or_default();
+/// Reads them. A pool that is not there has none; what can't be read keeps nothing else from being read.
+pub(super) fn read(found: &mut Attachments, networks: &Networks) {
+    for network in networks.all.values() {
+        let (leases, faults) = of(network).unwrap_or_else(|error| (Vec::new(), vec![error]));
+        let name = network.name.to_string();
+        let said = |error: Error| (name.clone(), error.context(format!("network {name}")));
+        found.unread.extend(faults.into_iter().map(said));
+        for lease in leases {
+            let attached = found.all.entry(key(network.name.as_str(), &lease.lease)).or_default();
             attached.is_ours |= lease.known.is_ours;
             attached.leases.push(lease);
         }
     }
-    Ok(())
+}
+
+fn of(network: &Network) -> Result<(Vec<LeaseFound>, Vec<Error>)> {
+    let view = network.pool.as_ref().map(View::open).transpose()?.flatten();
+    let Some(view) = view else { return Ok((Vec::new(), Vec::new())) };
+    let (leases, faults) = view.leases()?;
+    let words = format!("read of {}", network.name);
+    let leases = progress::each((&words, "address files"), leases);
+    Ok((leases.map(|lease| look_at(&view, lease)).collect(), faults))
 }
 
 /// What there is to be known of a lease.

@@ -136,15 +136,18 @@ impl Again<'_> {
     /// Which leases it has now.
     fn leases(&mut self, key: &Key, attached: &mut Attached) -> Result<()> {
         let pool = self.networks.all.get(&key.network).and_then(|network| network.pool.as_ref());
-        let Some(view) = pool.map(View::open).transpose()?.flatten() else { return Ok(()) };
+        // What can't be read is said by whoever read them all.
+        let Some(view) = pool.and_then(|pool| View::open(pool).ok()?) else { return Ok(()) };
         let mut known = Vec::new();
         for found in &attached.leases {
-            let now = view.find(found.lease.ip)?;
-            known.extend(now.filter(|now| now.holder == found.lease.holder));
+            match view.find(found.lease.ip) {
+                Ok(now) => known.extend(now.filter(|now| now.holder == found.lease.holder)),
+                Err(_unreadable) => known.push(found.lease.clone()),
+            }
         }
         if known.is_empty() && attached.host.is_some() {
             if !self.read.contains_key(&key.network) {
-                self.read.insert(key.network.clone(), view.leases()?);
+                self.read.insert(key.network.clone(), view.leases()?.0);
             }
             let all = self.read.get(&key.network).into_iter().flatten();
             known.extend(all.filter(|lease| is_of(lease, key)).cloned());
@@ -160,10 +163,10 @@ impl Again<'_> {
             return Ok(());
         };
         let pool = self.networks.all.get(&key.network).and_then(|network| network.pool.as_ref());
-        let Some(view) = pool.map(View::open).transpose()?.flatten() else { return Ok(()) };
+        let Some(view) = pool.and_then(|pool| View::open(pool).ok()?) else { return Ok(()) };
         attached.inside = links::inside(self.host, link)?;
         for address in attached.inside.iter().flat_map(|inside| &inside.addresses) {
-            let lease = view.find(address.ip())?.filter(|lease| is_of(lease, key));
+            let lease = view.find(address.ip()).ok().flatten().filter(|lease| is_of(lease, key));
             attached.leases.extend(lease.map(|lease| leases::look_at(&view, lease)));
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use cni_common::Result;
+use cni_common::{Error, Result};
 
 use super::{Finding, Seen};
 use crate::attachments::{Attached, Key, State};
@@ -16,6 +16,7 @@ pub(super) fn look(seen: &Seen, findings: &mut Vec<Finding>) -> Result<()> {
         findings.extend(mtu(key, attached));
     }
     shared_addresses(seen, findings);
+    findings.extend(seen.attachments.unread.iter().map(|(name, error)| not_checked(name, error)));
     lacking(seen, findings)
 }
 
@@ -149,13 +150,17 @@ fn lacking(seen: &Seen, findings: &mut Vec<Finding>) -> Result<()> {
             means,
         });
     }
-    findings.extend(errors.into_iter().map(|error| Finding {
+    findings.extend(errors.iter().map(|error| not_checked("", error)));
+    Ok(())
+}
+
+fn not_checked(network: &str, error: &Error) -> Finding {
+    Finding {
         kind: "not-checked",
-        network: String::new(),
+        network: network.to_owned(),
         subject: "this check".to_owned(),
         fault: error.to_string(),
         means: "not everything could be looked at",
         mend: "see what stands in the way".to_owned(),
-    }));
-    Ok(())
+    }
 }

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cni_common::{Error, Result};
+use cni_common::{Code, Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::stat::{Mode, fstat, fstatat};
@@ -95,6 +95,21 @@ impl Files {
             Err(error) if is_no_file(&error) => Ok(Some(Holder::Unknown)),
             Err(error) => Err(Error::io("read", &self.path_of(ip), &error)),
         }
+    }
+
+    /// What is in the place of the file of `ip`, if that can be no address file at all.
+    pub(super) fn fault_of(&self, ip: IpAddr) -> Option<Error> {
+        let path = self.path_of(ip);
+        let found = std::fs::symlink_metadata(&path).ok()?;
+        let what = match found.file_type() {
+            kind if kind.is_dir() => "a folder".to_owned(),
+            kind if kind.is_symlink() => "a symbolic link".to_owned(),
+            kind if !kind.is_file() => "no regular file".to_owned(),
+            _ if found.len() > MAX_LENGTH as u64 => format!("{} bytes long", found.len()),
+            // A note that keeps the address from being given.
+            _ => return None,
+        };
+        Some(Error::new(Code::Io, format!("read {}: it is {what}", path.display())))
     }
 
     /// What this suite noted of the file of `ip` when it made it.

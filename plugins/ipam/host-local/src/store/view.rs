@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use cni_common::Result;
+use cni_common::{Error, Result};
 
 use super::cache::Cache;
 use super::files::Files;
 use super::history::History;
 use super::index::Identity;
-use super::{Lease, Location, Proof, origin, parallel};
+use super::{Holder, Lease, Location, Proof, origin, parallel};
 
 /// What is known of a lease beyond its holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +43,21 @@ impl View {
         self.files.path()
     }
 
-    /// Every address file, in the order of the addresses.
-    pub fn leases(&self) -> Result<Vec<Lease>> {
-        let leases = parallel::map(&self.files.list()?, |ip| {
-            Ok(self.files.read_lease(ip)?.map(|holder| Lease { ip, holder }))
+    /// Every address file, in the order of the addresses, and what of them can't be read. Such an address
+    /// is held, too: by whom is unknown.
+    pub fn leases(&self) -> Result<(Vec<Lease>, Vec<Error>)> {
+        let read = parallel::map(&self.files.list()?, |ip| match self.files.read_lease(ip) {
+            Ok(None) => None,
+            Ok(Some(holder)) => {
+                let fault = (holder == Holder::Unknown).then(|| self.files.fault_of(ip)).flatten();
+                Some((Lease { ip, holder }, fault))
+            }
+            Err(error) => Some((Lease { ip, holder: Holder::Unknown }, Some(error))),
         });
-        let leases: Vec<Option<Lease>> = leases.into_iter().collect::<Result<_>>()?;
-        let mut leases: Vec<Lease> = leases.into_iter().flatten().collect();
-        leases.sort_unstable_by_key(|lease| lease.ip);
-        Ok(leases)
+        let mut read: Vec<(Lease, Option<Error>)> = read.into_iter().flatten().collect();
+        read.sort_unstable_by_key(|(lease, _)| lease.ip);
+        let (leases, faults): (Vec<Lease>, Vec<_>) = read.into_iter().unzip();
+        Ok((leases, faults.into_iter().flatten().collect()))
     }
 
     /// The file of `ip`; `None` if there is none.
