@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testsupport::{Container, Outside, bin_dir, golden};
 
-use crate::node::{Node, attachment, pods};
+use crate::node::{Node, attachment, pods, tool};
 use crate::scene::Scene;
 
 const PAGE: &str = "docs/operating.md";
@@ -28,7 +28,7 @@ impl<'a> Session<'a> {
 
     /// Types a line. Folders are shown where they are on most hosts.
     fn types(&mut self, line: &str) {
-        let (tool, lists) = (env!("CARGO_BIN_EXE_causeway"), self.node.conf_dir());
+        let (tool, lists) = (tool(), self.node.conf_dir());
         let folder = tool.rsplit_once('/').unwrap().0;
         let (plugins, lists) = (bin_dir().display().to_string(), lists.display().to_string());
         let here = line.replace("/etc/cni/net.d", &lists);

@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use testsupport::bin_dir;
 
-use crate::node::{Node, pods};
+use crate::node::{Node, pods, tool};
 
 /// The tool, listening; it is killed when the guard is dropped.
 pub(crate) struct Listening {
@@ -18,7 +18,7 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) fn start(node: &Node, words: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
+        let mut command = Command::new(tool());
         command.args(words).env("NETCONFPATH", node.conf_dir()).env("CNI_PATH", bin_dir());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();

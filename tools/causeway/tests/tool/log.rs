@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::node::{Node, attachment, pods};
+use crate::node::{Node, attachment, pods, tool};
 
 /// Longer than anything takes that is waited for.
 const SOON: Duration = Duration::from_secs(20);
@@ -163,7 +163,7 @@ struct Following {
 
 impl Following {
     fn start(path: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
+        let mut command = Command::new(tool());
         command.args(["log", "--follow", "--file"]).arg(path);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let (send, lines) = channel();
@@ -271,7 +271,7 @@ fn following_ends_with_its_reader_and_by_a_signal() {
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(following.ended(), (Some(2), None));
     // The reader goes while nothing is told.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
+    let mut command = Command::new(tool());
     command
         .args(["log", "--follow", "--file"])
         .arg(&path)

@@ -68,10 +68,10 @@ impl Node {
 
     /// Runs it where the plugins are in this folder.
     fn tool_of(&self, plugins: &Path, words: &[&str]) -> Finished {
-        let tool = env!("CARGO_BIN_EXE_causeway");
+        let tool = tool();
         let folders = format!("CNI_PATH={}", plugins.display());
         let lists = format!("NETCONFPATH={}", self.conf_dir().display());
-        let mut command = vec!["env", folders.as_str(), lists.as_str(), tool];
+        let mut command = vec!["env", folders.as_str(), lists.as_str(), &tool];
         command.extend(words);
         self.host.finish(command)
     }
@@ -79,7 +79,7 @@ impl Node {
     /// Runs a command of it, whose answer is JSON, and measures it.
     pub(crate) fn measured(&self, words: &str) -> (Answer, Usage) {
         let script = self.host.temp_dir().join("measured");
-        let (tool, lists) = (env!("CARGO_BIN_EXE_causeway"), self.conf_dir());
+        let (tool, lists) = (tool(), self.conf_dir());
         let text =
             format!("#!/bin/sh\nexec {tool} {words} --json --conf-dir {}\n", lists.display());
         fs::write(&script, text).unwrap();
@@ -130,6 +130,13 @@ impl Node {
 
 pub(crate) fn attachment(container: &Container) -> Attachment {
     Attachment::new(container.name(), container.path().to_str().unwrap())
+}
+
+/// The executable that is tested: the one beside the plugins, where there is one.
+pub(crate) fn tool() -> String {
+    let beside = bin_dir().join("causeway");
+    let built = || env!("CARGO_BIN_EXE_causeway").to_owned();
+    if beside.is_file() { beside.display().to_string() } else { built() }
 }
 
 /// The file of an address.

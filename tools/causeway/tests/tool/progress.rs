@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use testsupport::bin_dir;
 
-use crate::node::Node;
+use crate::node::{Node, tool};
 
 /// What erases the line.
 const ERASED: &str = "\r\u{1b}[K";
@@ -26,7 +26,7 @@ fn slow() -> Node {
 pub(crate) fn on_a_terminal(node: &Node, words: &str) -> String {
     let folders = format!("{}:{}", node.host.temp_dir().display(), bin_dir().display());
     let lists = node.conf_dir();
-    let tool = env!("CARGO_BIN_EXE_causeway");
+    let tool = tool();
     let line = format!("CNI_PATH={folders} NETCONFPATH={} {tool} {words}", lists.display());
     // It makes a terminal of its own for the command.
     node.host.run(["script", "--quiet", "--return", "--command", &line, "/dev/null"])

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testsupport::{Container, Outside};
 
-use crate::node::{Node, attachment, pods};
+use crate::node::{Node, attachment, pods, tool};
 
 /// A container in `pods` with a published port, a second one, and a neighbour outside.
 pub(crate) struct Scene {
@@ -97,12 +97,8 @@ impl Scene {
     /// Runs the commands that findings name, each once, with the tool that is tested.
     pub(crate) fn mends(&self, found: &[Value]) {
         let (folders, lists) = (testsupport::bin_dir(), self.node.conf_dir());
-        let tool = format!(
-            "CNI_PATH={} {} --conf-dir {}",
-            folders.display(),
-            env!("CARGO_BIN_EXE_causeway"),
-            lists.display()
-        );
+        let tool =
+            format!("CNI_PATH={} {} --conf-dir {}", folders.display(), tool(), lists.display());
         let mut commands: Vec<&str> =
             found.iter().map(|one| one["mend"].as_str().unwrap()).collect();
         commands.sort_unstable();

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::node::{Node, attachment, pods};
+use crate::node::{Node, attachment, pods, tool};
 
 #[test]
 fn what_comes_changes_and_goes_is_told_as_it_happens() {
     let node = Node::new(&[pods()]);
     let (_first, _) = node.attach("pods", "first");
     let file = node.host.temp_dir().join("events");
-    let (tool, lists) = (env!("CARGO_BIN_EXE_causeway"), node.conf_dir());
+    let (tool, lists) = (tool(), node.conf_dir());
     let (lists, shown) = (lists.display(), file.display());
     let line = format!("exec {tool} watch --json --conf-dir {lists} > {shown}");
     let watching = node.host.background(["sh", "-c", &line]);
