@@ -125,6 +125,9 @@ fn attach_many(node: &Node, count: u16) -> Container {
     node.host.run(["ip", "link", "add", "cni0", "type", "bridge"]);
     node.host.run(["ip", "link", "set", "cni0", "up"]);
     let container = node.host.container("all");
+    // The kernel would look after IPv6 addresses of them all in the one queue that other tests wait for, too.
+    node.host.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
+    container.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"]);
     let location = Location {
         data_dir: "/var/lib/cni/networks".into(),
         network: "pods".into(),
