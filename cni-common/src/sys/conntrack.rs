@@ -10,7 +10,8 @@ use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
 };
 
-use super::netfilter::NetfilterSocket;
+use super::netfilter::{Netfilter, NetfilterSocket};
+use super::socket::read_datagram;
 use crate::error::{Context, Error, Result};
 
 /// UDP flows that lead to, or are answered from, an address and port.
@@ -104,6 +105,15 @@ fn list(socket: &mut NetfilterSocket, family: Family) -> Result<Vec<Flow>> {
         Err(error) => return Err(error.context("list the tracked connections")),
     };
     Ok(answer.into_iter().filter_map(Flow::read).collect())
+}
+
+/// How many flows a datagram of answers tells of, and how many of them are any of `wanted`.
+pub fn read_answers(datagram: &[u8], wanted: &[UdpFlows]) -> Result<(usize, usize)> {
+    let messages = read_datagram::<Netfilter>(datagram)?.into_iter();
+    let found = messages.filter_map(|message| Flow::read(message.object()?));
+    let found: Vec<Flow> = found.collect();
+    let is_wanted = |flow: &&Flow| wanted.iter().any(|wanted| wanted.has(flow));
+    Ok((found.len(), found.iter().filter(is_wanted).count()))
 }
 
 /// Forgets a flow; `false` if it was gone already.

@@ -4,7 +4,7 @@
 //! exported, and signals are passed over. Knows no service but the bus itself. Source: the D-Bus
 //! specification, sections "Message Protocol", "Authentication Protocol" and "Server Addresses".
 
-mod address;
+pub mod address;
 mod message;
 
 use std::ffi::OsStr;
@@ -21,8 +21,8 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use self::address::Address;
-use self::message::{Kind, PREAMBLE_LENGTH, Received};
-pub use self::message::{Method, Value, read_message};
+use self::message::PREAMBLE_LENGTH;
+pub use self::message::{Kind, Method, Received, Value, read_message};
 use crate::error::{Code, Error, Result};
 use crate::log;
 

@@ -1,6 +1,7 @@
 //! Traffic control: queueing disciplines of links, and filters that send packets by other links. An
 //! rtnetlink socket of its own, as the messages are read in another way.
 
+mod answer;
 mod bucket;
 mod filter;
 mod message;
@@ -11,7 +12,9 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 
-use self::message::{Attributes, Head, TrafficMessage, each, find, find_all, text};
+pub use self::answer::{Answers, read_answers, write_filter, write_root};
+use self::answer::{read_buckets, read_filters, read_qdisc, read_redirect_targets};
+use self::message::{Attributes, Head, TrafficMessage};
 use super::socket::{Protocol, Socket};
 use crate::error::{Error, Result};
 use crate::types::traffic::{
@@ -98,24 +101,16 @@ impl TrafficControl {
     /// The token buckets at the roots of all links, by the links' indices.
     pub fn list_buckets(&mut self) -> Result<HashMap<u32, ShownBucket>> {
         let request = TrafficMessage::new(GET_QDISC, Head::default(), Attributes::default());
-        let at_root = |message: &TrafficMessage| {
-            let head = message.head().filter(|head| head.parent == ROOT)?;
-            Some((head.index, read_qdisc(message)?.bucket?))
-        };
-        Ok(self.dump(&request)?.iter().filter_map(at_root).collect())
+        Ok(read_buckets(&self.dump(&request)?))
     }
 
     /// Puts a token bucket with the handle `1:` at the root of a link.
     pub fn set_root(&mut self, index: u32, bucket: &TokenBucket, existing: Existing) -> Result<()> {
-        let head = Head { index, handle: ROOT_HANDLE, parent: ROOT, info: 0 };
-        let attributes = Attributes::default()
-            .with_text(KIND, "tbf")
-            .with_nested(OPTIONS, &bucket::write(bucket));
         let flags = match existing {
             Existing::Refuse => NLM_F_EXCL,
             Existing::Change => NLM_F_REPLACE,
         };
-        self.change(TrafficMessage::new(NEW_QDISC, head, attributes), NLM_F_CREATE | flags)
+        self.change(root_request(index, bucket), NLM_F_CREATE | flags)
     }
 
     /// Removes the queueing discipline with the handle `1:` at the root of a link; a missing one is done.
@@ -143,7 +138,7 @@ impl TrafficControl {
         let head = Head { index, parent: hook.parent(), ..Head::default() };
         let request = TrafficMessage::new(GET_FILTER, head, Attributes::default());
         match self.dump(&request) {
-            Ok(messages) => Ok(messages.iter().filter_map(read_filter).collect()),
+            Ok(messages) => Ok(read_filters(&messages)),
             Err(error) if is_missing(&error) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -151,14 +146,7 @@ impl TrafficControl {
 
     /// Adds a filter to a link, behind those of the same priority.
     pub fn add_filter(&mut self, index: u32, hook: Hook, filter: &Filter) -> Result<()> {
-        let protocol = filter::protocol(&filter.selector);
-        let info = info(filter.priority, protocol);
-        let head = Head { index, handle: 0, parent: hook.parent(), info };
-        let attributes = Attributes::default()
-            .with_text(KIND, "u32")
-            .with_nested(OPTIONS, &filter::write(&filter.selector, &filter.verdict));
-        let request = TrafficMessage::new(NEW_FILTER, head, attributes);
-        self.change(request, NLM_F_CREATE | NLM_F_EXCL)
+        self.change(filter_request(index, hook, filter), NLM_F_CREATE | NLM_F_EXCL)
     }
 
     /// Removes one filter of a link; a missing one is done.
@@ -182,11 +170,7 @@ impl TrafficControl {
         let actions = Attributes::default().with_nested(1, &kind);
         let attributes = Attributes::default().with_nested(ACTIONS, &actions);
         let messages = self.dump(&TrafficMessage::of_actions(GET_ACTION, attributes))?;
-        let targets = messages.iter().flat_map(|message| {
-            let actions = find_all(message.action_attributes(), ACTIONS).flat_map(each);
-            actions.filter_map(|(_, action)| filter::redirected_to(action))
-        });
-        Ok(targets.collect())
+        Ok(read_redirect_targets(&messages))
     }
 
     fn remove(&mut self, request: TrafficMessage) -> Result<()> {
@@ -206,36 +190,20 @@ fn info(priority: u16, protocol: u16) -> u32 {
     u32::from(priority) << 16 | u32::from(protocol.to_be())
 }
 
-fn read_qdisc(message: &TrafficMessage) -> Option<Qdisc> {
-    let attributes = message.attributes();
-    let kind = text(find(attributes, KIND)?);
-    let bucket = match kind.as_str() {
-        "tbf" => find(attributes, OPTIONS).and_then(bucket::read),
-        _ => None,
-    };
-    Some(Qdisc { kind, handle: message.head()?.handle, bucket })
+/// The request for a token bucket with the handle `1:` at the root of a link.
+fn root_request(index: u32, bucket: &TokenBucket) -> TrafficMessage {
+    let head = Head { index, handle: ROOT_HANDLE, parent: ROOT, info: 0 };
+    let attributes =
+        Attributes::default().with_text(KIND, "tbf").with_nested(OPTIONS, &bucket::write(bucket));
+    TrafficMessage::new(NEW_QDISC, head, attributes)
 }
 
-/// A filter out of a message; `None` for messages that describe the list of filters itself.
-fn read_filter(message: &TrafficMessage) -> Option<FoundFilter> {
-    /// Of u32, the lists of filters have handles that end with so many zeros.
-    const OF_FILTERS: u32 = 0xf_ffff;
-    let head = message.head()?;
-    let attributes = message.attributes();
-    let kind = text(find(attributes, KIND)?);
-    let (selector, verdict) = match kind.as_str() {
-        "u32" if head.handle & OF_FILTERS == 0 => return None,
-        "u32" => find(attributes, OPTIONS).map(filter::read)?,
-        _ if head.handle == 0 => return None,
-        _ => (None, None),
-    };
-    let [high, low] = u16::try_from(head.info & 0xffff).unwrap_or_default().to_ne_bytes();
-    Some(FoundFilter {
-        priority: u16::try_from(head.info >> 16).unwrap_or_default(),
-        protocol: u16::from_be_bytes([high, low]),
-        kind,
-        handle: head.handle,
-        selector,
-        verdict,
-    })
+/// The request for a filter of a link.
+fn filter_request(index: u32, hook: Hook, filter: &Filter) -> TrafficMessage {
+    let info = info(filter.priority, filter::protocol(&filter.selector));
+    let head = Head { index, handle: 0, parent: hook.parent(), info };
+    let attributes = Attributes::default()
+        .with_text(KIND, "u32")
+        .with_nested(OPTIONS, &filter::write(&filter.selector, &filter.verdict));
+    TrafficMessage::new(NEW_FILTER, head, attributes)
 }

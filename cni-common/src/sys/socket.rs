@@ -19,8 +19,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 
-pub(super) use self::message::{Content, Received, read_datagram, read_message};
-use self::message::{MAX_DATAGRAM, append};
+use self::message::MAX_DATAGRAM;
+pub(super) use self::message::{Content, Received, append, read_datagram, read_message};
 pub(super) use self::passing::{is_transient, is_transient_errno};
 use self::passing::{is_transient_io, socket_error};
 use crate::error::{Code, Context, Error, Result};

@@ -14,6 +14,7 @@
 )]
 
 mod configuration;
+mod dbus;
 mod kernel;
 mod leases;
 mod log;
@@ -22,7 +23,8 @@ mod plugins;
 mod words;
 
 pub use configuration::{config_bridge, config_host_local, request, result};
-pub use kernel::{netlink_answer, nft_answer};
+pub use dbus::{dbus_address, dbus_message};
+pub use kernel::{conntrack_answer, netlink_answer, nft_answer, traffic_answer};
 pub use leases::{lease, pool};
 pub use log::log;
 pub use packet_filter::{config_firewall, config_portmap, iptables_save};
@@ -35,7 +37,7 @@ use cni_common::{Code, Error};
 pub type Invariant = fn(&[u8]);
 
 /// All of them, by the names that the fuzz targets and the folders of inputs have.
-pub const ALL: [(&str, Invariant); 19] = [
+pub const ALL: [(&str, Invariant); 23] = [
     ("allow-list", allow_list),
     ("backup", backup),
     ("cni-args", cni_args),
@@ -46,6 +48,9 @@ pub const ALL: [(&str, Invariant); 19] = [
     ("config-portmap", config_portmap),
     ("config-static", config_static),
     ("config-tuning", config_tuning),
+    ("conntrack-answer", conntrack_answer),
+    ("dbus-address", dbus_address),
+    ("dbus-message", dbus_message),
     ("iptables-save", iptables_save),
     ("lease", lease),
     ("log", log),
@@ -55,6 +60,7 @@ pub const ALL: [(&str, Invariant); 19] = [
     ("request", request),
     ("resolv-conf", resolv_conf),
     ("result", result),
+    ("traffic-answer", traffic_answer),
 ];
 
 /// An error that a caller can do something with: one of `codes`, and it says something.

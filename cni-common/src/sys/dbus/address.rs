@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A socket of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Address {
+pub enum Address {
     /// A path.
     Path(Vec<u8>),
     /// A name that is no file.
@@ -22,7 +22,7 @@ impl fmt::Display for Address {
 }
 
 /// The sockets that the text names, in its order. What is no socket of this machine is left out.
-pub(super) fn parse(text: &str) -> Vec<Address> {
+pub fn parse(text: &str) -> Vec<Address> {
     text.split(';').filter_map(address).collect()
 }
 
@@ -41,8 +41,9 @@ fn unescaped(value: &str) -> Option<Vec<u8>> {
     let mut rest = value.as_bytes().iter();
     while let Some(byte) = rest.next() {
         if *byte == b'%' {
-            let digits = [*rest.next()?, *rest.next()?];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+            let mut digit = || char::from(*rest.next()?).to_digit(16);
+            let (high, low) = (digit()?, digit()?);
+            bytes.push(u8::try_from(high << 4 | low).ok()?);
         } else {
             bytes.push(*byte);
         }

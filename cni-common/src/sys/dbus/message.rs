@@ -41,7 +41,7 @@ pub struct Method<'a> {
 
 impl Method<'_> {
     /// The message that calls it with these texts.
-    pub(super) fn call(&self, serial: u32, arguments: &[&str]) -> Result<Vec<u8>> {
+    pub fn call(&self, serial: u32, arguments: &[&str]) -> Result<Vec<u8>> {
         let mut body = Writer::default();
         for argument in arguments {
             body.text(argument)?;
@@ -65,7 +65,7 @@ impl Method<'_> {
             let signature = "s".repeat(arguments.len());
             message.align(8);
             message.bytes(&[field::SIGNATURE, 1, b'g', 0]);
-            message.bytes(&[u8::try_from(signature.len()).unwrap_or(u8::MAX)]);
+            message.bytes(&[u8::try_from(signature.len()).map_err(|_many| too_long())?]);
             message.bytes(signature.as_bytes());
             message.bytes(&[0]);
         }
@@ -81,7 +81,7 @@ impl Method<'_> {
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A method call succeeded.
     Reply,
     /// It failed.
@@ -106,13 +106,14 @@ pub enum Value {
 /// A message that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    pub(super) kind: Kind,
+    /// What it is about.
+    pub kind: Kind,
     /// Which call it answers.
-    pub(super) reply_serial: Option<u32>,
+    pub reply_serial: Option<u32>,
     /// Empty unless it is an error.
-    pub(super) error_name: String,
+    pub error_name: String,
     /// The first value of the body.
-    pub(super) value: Option<Value>,
+    pub value: Option<Value>,
 }
 
 /// The length of the message that begins so, all in all.
@@ -177,8 +178,12 @@ fn byte_order() -> u8 {
 fn short(length: usize) -> Result<u32> {
     match u32::try_from(length) {
         Ok(length) if (length as usize) < MAX_LENGTH => Ok(length),
-        _ => Err(Error::new(Code::Io, "a message for the system bus is too long")),
+        _ => Err(too_long()),
     }
+}
+
+fn too_long() -> Error {
+    Error::new(Code::Io, "a message for the system bus is too long")
 }
 
 #[derive(Default)]

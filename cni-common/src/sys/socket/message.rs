@@ -91,7 +91,7 @@ pub(in crate::sys) fn read_message<M: NetlinkDeserializable>(
 }
 
 /// Writes a message behind `bytes`.
-pub(super) fn append<M: NetlinkSerializable + Clone>(
+pub(in crate::sys) fn append<M: NetlinkSerializable + Clone>(
     bytes: &mut Vec<u8>,
     message: &M,
     (sequence, flags): (u32, u16),

@@ -1,0 +1,10 @@
+//! Fuzzing of addresses of D-Bus: see `invariants::dbus_address`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(
+    init: fuzz::start(),
+    |data: &[u8]| fuzz::run(invariants::dbus_address, data)
+);
