@@ -45,7 +45,7 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     /// The changes that make what is missing; empty if nothing is.
     pub fn changes(&self, save: &str) -> String {
-        let mut lines = declared(save, &[CHAIN, self.admin]);
+        let mut lines = created(save, &[CHAIN, self.admin]);
         for (from, to, comment) in self.jumps() {
             if !jumps_to(save, from, to) {
                 lines.push(inserted(from, to, comment));
@@ -102,7 +102,7 @@ fn common() -> String {
 }
 
 fn isolation_changes(save: &str, bridge: &str, policy: IngressPolicy) -> Vec<String> {
-    let mut lines = declared(save, &[STAGE_1, STAGE_2]);
+    let mut lines = created(save, &[STAGE_1, STAGE_2]);
     if !jumps_to(save, FORWARD, STAGE_1) {
         lines.push(inserted(FORWARD, STAGE_1, &common_comment()));
     }
@@ -136,9 +136,11 @@ fn has_line(save: &str, rule: &str) -> bool {
     save.lines().any(|line| line == rule || line == former)
 }
 
-fn declared(save: &str, chains: &[&str]) -> Vec<String> {
+/// What makes the chains that are missing. It fails where somebody else has made one since: the form in
+/// which `iptables-save` declares a chain would empty that.
+fn created(save: &str, chains: &[&str]) -> Vec<String> {
     let missing = chains.iter().filter(|chain| !has_chain(save, chain));
-    missing.map(|chain| format!(":{chain} - [0:0]")).collect()
+    missing.map(|chain| format!("-N {chain}")).collect()
 }
 
 fn inserted(from: &str, to: &str, comment: &str) -> String {

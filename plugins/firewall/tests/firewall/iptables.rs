@@ -1,5 +1,7 @@
 //! Backend `iptables`: the reference's chains and rules.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -134,4 +136,29 @@ fn bridges_with_a_policy_are_kept_apart_and_isolated_ports_where_bridged_frames_
         assert!(is_dropped(&other, &port, &address), "{address}");
     }
     assert!(passes(&other, &world.outside, OUTSIDE[0]));
+}
+
+/// As when another ADD makes the chains between the look and the change.
+#[test]
+fn chains_that_were_made_since_the_look_keep_their_rules() {
+    let world = World::new();
+    world.add(At(5, 0), &keys("same-bridge"));
+    let before = rules(&world);
+    let folder = world.host.temp_dir();
+    for program in ["iptables-save", "ip6tables-save"] {
+        let path = folder.join(program);
+        let first = folder.join(format!("{program} was here"));
+        let script = format!(
+            "#!/bin/sh\nmkdir '{}' 2>/dev/null && exit 0\nexec /usr/sbin/{program} \"$@\"\n",
+            first.display()
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let (at, call) = (At(6, 0), Call::new("firewall").env("PATH", path));
+    world.call_of(call, "ADD", (at, config(at, &keys("same-bridge")))).expect_success();
+    let after = rules(&world);
+    let lost: Vec<&str> = before.lines().filter(|line| !after.contains(line)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }
