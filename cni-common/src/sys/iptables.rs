@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::io::{fcntl_dupfd_cloexec, retry_on_intr};
+
 use super::process::{Limits, Supervised, Trouble, memory_file};
 use crate::error::{Code, Error, Result};
 use crate::log;
@@ -115,22 +117,26 @@ fn run_within(limits: Limits, program: &Path, arguments: &[&str], input: &str) -
     let failed = |error: std::io::Error| Error::io("run", program, &error);
     // Files, not pipes: nobody has to read and write at the same time.
     let mut stderr = memory_file(&[]).map_err(failed)?;
+    let theirs = retry_on_intr(|| fcntl_dupfd_cloexec(&stderr, 0)).map_err(|e| failed(e.into()))?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .stdin(Stdio::from(memory_file(input.as_bytes()).map_err(failed)?))
-        .stderr(Stdio::from(stderr.try_clone().map_err(failed)?));
+        .stderr(Stdio::from(theirs));
     let fault = |what: String| Error::new(Code::Kernel, format!("{} {what}", program.display()));
     let outcome = Supervised::start(&mut command, limits).map_err(failed)?.outcome();
     let error = match outcome {
         Ok((status, stdout)) if status.success() => {
             return Ok(String::from_utf8_lossy(&stdout).into_owned());
         }
-        Ok(_) => {
+        Ok((status, _)) => {
             let mut said = Vec::new();
             stderr.rewind().and_then(|()| stderr.read_to_end(&mut said)).map_err(failed)?;
-            let said = String::from_utf8_lossy(&said);
-            Error::new(Code::Kernel, format!("{}: {}", program.display(), said.trim()))
+            match String::from_utf8_lossy(&said).trim() {
+                "" => fault(format!("failed and said nothing ({status})")),
+                said if status.code().is_none() => fault(format!("failed ({status}): {said}")),
+                said => Error::new(Code::Kernel, format!("{}: {said}", program.display())),
+            }
         }
         Err(Trouble::TooLong(limit)) => {
             fault(format!("did not end within {} s", limit.as_secs_f32()))
@@ -162,6 +168,10 @@ mod tests {
     #[test]
     fn a_program_reads_its_input_and_says_why_it_failed() {
         assert_eq!(shell("cat", "*nat\nCOMMIT\n").unwrap(), "*nat\nCOMMIT\n");
-        assert_eq!(shell("echo no >&2; exit 1", "").unwrap_err().message(), "/bin/sh: no");
+        let message = |script| shell(script, "").unwrap_err().message().to_owned();
+        assert_eq!(message("echo no >&2; exit 1"), "/bin/sh: no");
+        assert_eq!(message("exit 4"), "/bin/sh failed and said nothing (exit status: 4)");
+        let killed = "/bin/sh failed (signal: 9 (SIGKILL)): no";
+        assert_eq!(message("echo no >&2; kill -9 $$"), killed);
     }
 }
