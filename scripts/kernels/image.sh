@@ -5,7 +5,8 @@
 # Everything else that tests call is busybox's; not its shell, which prefers its own `ip`.
 image_tools=(bridge ip ip6tables ip6tables-legacy ip6tables-legacy-restore ip6tables-legacy-save
     ip6tables-restore ip6tables-save iptables iptables-legacy iptables-legacy-restore
-    iptables-legacy-save iptables-restore iptables-save nft nsenter ping sh strace sysctl tc unshare)
+    iptables-legacy-save iptables-restore iptables-save nft nsenter ping setpriv sh strace sysctl tc
+    unshare)
 
 # take FOLDER FILE…: copies files to the same path below FOLDER, with the libraries they are linked to.
 take() {

@@ -37,6 +37,16 @@ fn leases() -> BTreeSet<String> {
     names.filter(|name| name.starts_with("10.")).collect()
 }
 
+/// Whether the pool's files can say who allocated them: not on tmpfs before Linux 6.6. Without that
+/// nothing proves that a lease is nobody's.
+fn has_origins() -> bool {
+    let probe = format!("{POOL}.probe");
+    fs::write(&probe, "").unwrap();
+    let set = rustix::fs::setxattr(&probe, "user.probe", b"1", rustix::fs::XattrFlags::empty());
+    fs::remove_file(&probe).unwrap();
+    set.is_ok()
+}
+
 fn addresses(result: &Value) -> BTreeSet<String> {
     let address = result["ips"][0]["address"].as_str().unwrap();
     BTreeSet::from([address.split('/').next().unwrap().to_owned()])
@@ -88,7 +98,9 @@ fn nothing_of_pods_that_are_gone_is_left_after_kills_in_mid_call() {
         await_ports(&node, 1);
         left += leases().len() - 1;
         collect(round);
-        assert_eq!(leases(), addresses(&result), "round {round}");
+        if has_origins() {
+            assert_eq!(leases(), addresses(&result), "round {round}");
+        }
         let rules = node.host.run(["nft", "list", "ruleset"]);
         assert!(!rules.contains("/pod"), "round {round}: {rules}");
         assert!(rules.contains("/living/"));
@@ -151,5 +163,9 @@ fn the_pair_of_a_killed_add_goes_and_a_finished_one_stays() {
     node.host.run(["ip", "link", "set", &link, "alias", "net/blue/eth0 (being attached)"]);
     collect(0);
     assert!(!node.has_link(&link) && node.has_link(&host_end(&finished)));
-    assert_eq!(leases(), addresses(&finished));
+    let mut expected = addresses(&finished);
+    if !has_origins() {
+        expected.extend(addresses(&unfinished));
+    }
+    assert_eq!(leases(), expected);
 }

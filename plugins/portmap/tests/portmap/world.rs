@@ -74,7 +74,7 @@ impl World {
 
     /// Everything in the packet filter.
     pub(crate) fn ruleset(&self) -> String {
-        self.run("nft list ruleset")
+        self.run("nft --stateless list ruleset")
     }
 }
 
