@@ -27,6 +27,14 @@ pub(crate) fn is_starting(fault: &Fault, run: &Run) -> bool {
     place.is_some_and(|(_, stage)| *stage == Stage::Starting)
 }
 
+/// Whether an error is the one of iptables' program, which was hit: what it says is said on, in its own
+/// words, and it need not try again what was interrupted.
+pub(crate) fn is_said_by_a_program(fault: &Fault, said: &str) -> bool {
+    fault.kind.is_by_iptables()
+        && !fault.site.in_plugin()
+        && ["tables-save", "tables-restore"].iter().any(|program| said.contains(program))
+}
+
 /// `host-local` by itself can't tell an ADD that was killed after its lease was there from one whose
 /// caller lives: a second ADD is a duplicate, as in the reference. Its callers (`bridge`) release such
 /// a lease and ask again.

@@ -44,8 +44,9 @@ const USAGE: &str = "usage: scripts/faults [--bounded]          everything, or a
        scripts/faults churn [PAIRS]            2,000 pairs of ADD and DEL, unless another number
        scripts/faults hanging                  an IPAM plugin that never ends
        scripts/faults sweep [KIND [ADD|DEL]]   every fault of bridge, fresh-bridge, host-local, portmap,
-                                               fresh-portmap, firewall, fresh-firewall,
-                                               bandwidth or tuning
+                                               fresh-portmap, iptables-portmap, firewall,
+                                               fresh-firewall, iptables-firewall, bandwidth or
+                                               tuning
        scripts/faults list KIND ADD|DEL        the system calls
        scripts/faults --only 'FAULT'           one fault, like 'bridge ADD delegate/0 openat#7 EIO'";
 

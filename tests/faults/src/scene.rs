@@ -33,10 +33,14 @@ pub(crate) enum Kind {
     Portmap,
     /// The same for the first mapped port of a host.
     FreshPortmap,
+    /// `portmap` with backend `iptables`, whose programs it starts.
+    IptablesPortmap,
     /// `firewall` in its place of the chain, with a neighbour.
     Firewall,
     /// The same where nothing is let through yet, and iptables has no chain.
     FreshFirewall,
+    /// `firewall` with backend `iptables`.
+    IptablesFirewall,
     /// `bandwidth` in its place of the chain.
     Bandwidth,
     /// `tuning` at the end of the chain.
@@ -44,14 +48,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Bridge,
         Self::FreshBridge,
         Self::HostLocal,
         Self::Portmap,
         Self::FreshPortmap,
+        Self::IptablesPortmap,
         Self::Firewall,
         Self::FreshFirewall,
+        Self::IptablesFirewall,
         Self::Bandwidth,
         Self::Tuning,
     ];
@@ -72,8 +78,8 @@ impl Kind {
         match self {
             Self::Bridge | Self::FreshBridge => "bridge",
             Self::HostLocal => "host-local",
-            Self::Portmap | Self::FreshPortmap => "portmap",
-            Self::Firewall | Self::FreshFirewall => "firewall",
+            Self::Portmap | Self::FreshPortmap | Self::IptablesPortmap => "portmap",
+            Self::Firewall | Self::FreshFirewall | Self::IptablesFirewall => "firewall",
             Self::Bandwidth => "bandwidth",
             Self::Tuning => "tuning",
         }
@@ -82,6 +88,11 @@ impl Kind {
     /// Whether it is behind others in the chain, which are not disturbed.
     pub(crate) fn is_chained(self) -> bool {
         !matches!(self, Self::Bridge | Self::FreshBridge | Self::HostLocal)
+    }
+
+    /// Whether the packet filter is changed by programs.
+    pub(crate) fn is_by_iptables(self) -> bool {
+        matches!(self, Self::IptablesPortmap | Self::IptablesFirewall)
     }
 
     fn is_fresh(self) -> bool {
@@ -97,8 +108,10 @@ impl fmt::Display for Kind {
             Self::HostLocal => "host-local",
             Self::Portmap => "portmap",
             Self::FreshPortmap => "fresh-portmap",
+            Self::IptablesPortmap => "iptables-portmap",
             Self::Firewall => "firewall",
             Self::FreshFirewall => "fresh-firewall",
+            Self::IptablesFirewall => "iptables-firewall",
             Self::Bandwidth => "bandwidth",
             Self::Tuning => "tuning",
         })
@@ -188,7 +201,9 @@ impl Scene {
             | Kind::HostLocal
             | Kind::Portmap
             | Kind::FreshPortmap
+            | Kind::IptablesPortmap
             | Kind::Firewall
+            | Kind::IptablesFirewall
             | Kind::Bandwidth => {}
         }
         if !self.kind.is_chained() {
@@ -236,7 +251,12 @@ fn chained(kind: Kind, [blue, green]: [&Container; 2]) -> (Value, Value) {
     };
     let [config, neighbours] = [blue, green].map(|container| {
         let result = chain::attach(container, &before);
-        chain::config(kind.plugin(), chain::port(container.name()), Some(&result))
+        let port = chain::port(container.name());
+        let mut config = chain::config(kind.plugin(), port, Some(&result));
+        if kind.is_by_iptables() {
+            config["backend"] = "iptables".into();
+        }
+        config
     });
     (config, neighbours)
 }

@@ -247,6 +247,8 @@ impl Tracer<'_> {
                 thread.faulty = true;
                 registers::set_argument(id, 0).expect("change a system call");
             }
+            // The kernel closes whatever it then says.
+            How::Fail(_) if place.call == "close" => thread.faulty = true,
             How::Fail(_) => {
                 thread.faulty = true;
                 registers::skip(id).expect("skip a system call");

@@ -226,6 +226,7 @@ impl Promises<'_> {
             return;
         }
         let named = match how {
+            _ if exceptions::is_said_by_a_program(self.fault, &said) => true,
             How::Kill | How::KillAfter => said.contains("signal: 9"),
             How::Fail(Errno::EINTR) => {
                 self.broken.push(format!("an interruption is reported: {said}"));
@@ -254,12 +255,17 @@ fn names_error(text: &str, call: &str, errno: Errno) -> bool {
         let system = std::io::Error::from(errno).to_string();
         text.contains(&format!("{errno:?}")) || text.contains(&system)
     };
-    // The C library reports whatever keeps it from making a thread as one error.
+    // The C library reports whatever keeps it from making a thread as one error, and the standard
+    // library whatever keeps it from making room.
     let for_a_thread = matches!(call, "mmap" | "mprotect" | "clone3");
+    let for_room = call == "mmap" && said(Errno::ENOMEM);
     // The standard library asks whether what is in a new folder's way is a folder, and says that
     // something is.
     let for_a_folder = call == "statx";
-    said(errno) || for_a_thread && said(Errno::EAGAIN) || for_a_folder && said(Errno::EEXIST)
+    said(errno)
+        || for_room
+        || for_a_thread && said(Errno::EAGAIN)
+        || for_a_folder && said(Errno::EEXIST)
 }
 
 /// What differs from ADD to ADD, with a name for each: addresses, and hardware addresses.
