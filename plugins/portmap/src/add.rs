@@ -97,8 +97,9 @@ fn map_by_nftables(attachment: &Attachment, what: (&Config, &Targets), netns: &P
 }
 
 fn map_by_iptables(attachment: &Attachment, what: (&Config, &Targets), netns: &Path) -> Result<()> {
-    iptables::ensure(attachment, what, netns)?;
+    // Before there are rules, which would stay if it failed.
     let mut nft = Nft::open()?;
+    iptables::ensure(attachment, what, netns)?;
     nftables::remove(&mut nft, attachment, &[]).err().iter().for_each(log_failure);
     host_port::remove(&mut nft, attachment).err().iter().for_each(log_failure);
     Ok(())

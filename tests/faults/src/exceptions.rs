@@ -35,6 +35,14 @@ pub(crate) fn is_said_by_a_program(fault: &Fault, said: &str) -> bool {
         && ["tables-save", "tables-restore"].iter().any(|program| said.contains(program))
 }
 
+/// A program of iptables that can't read its input, or the kernel's answer, takes that for its end and
+/// says that all went well. CHECK finds that rules are missing; DEL removes what is there.
+pub(crate) fn is_hidden_by_a_program(fault: &Fault) -> Option<&'static str> {
+    let is_read = matches!(fault.site.call.as_str(), "read" | "recvmsg");
+    (fault.kind.is_by_iptables() && !fault.site.in_plugin() && is_read)
+        .then_some("a program of iptables takes a failed read for the end, and succeeds")
+}
+
 /// `host-local` by itself can't tell an ADD that was killed after its lease was there from one whose
 /// caller lives: a second ADD is a duplicate, as in the reference. Its callers (`bridge`) release such
 /// a lease and ask again.

@@ -156,8 +156,15 @@ impl Promises<'_> {
         }
         let verdict = match self.run.status {
             Some(0) => {
+                let before = self.broken.len();
                 self.succeeded();
-                Verdict::Succeeded
+                match exceptions::is_hidden_by_a_program(self.fault) {
+                    Some(reason) if self.broken.len() > before => {
+                        self.broken.truncate(before);
+                        Verdict::Excepted(reason)
+                    }
+                    _ => Verdict::Succeeded,
+                }
             }
             _ => match exceptions::dies_starting(self.fault, self.run) {
                 Some(reason) => Verdict::Excepted(reason),
