@@ -18,6 +18,10 @@ use nix::time::{ClockId, clock_gettime};
 use crate::error::{Code, Error, Result};
 use crate::log;
 
+/// How often the holder is looked for: the kernel lists all locks of the machine in several parts, and
+/// passes one over when others before it go in between.
+const LOOKS: usize = 5;
+
 /// A file locked for this process alone, until the value is dropped.
 #[derive(Debug)]
 pub struct FileLock {
@@ -102,8 +106,9 @@ fn draw_ticket(file: &File) -> Option<i64> {
 }
 
 fn late(path: &Path, timeout: Duration, identity: Option<Identity>) -> Error {
-    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    let holder = match identity.and_then(|identity| identity.holder(&locks)) {
+    let look = || std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let found = identity.and_then(|identity| (0..LOOKS).find_map(|_| identity.holder(&look())));
+    let holder = match found {
         Some(pid) => format!("held by process {pid}{}", name_of(pid)),
         None => "its holder is not visible in /proc/locks".to_owned(),
     };
