@@ -55,8 +55,10 @@ impl Netlink {
         request.header.index = index;
         request.attributes.extend(link.peer_netns.map(AddressAttribute::TargetNetNsId));
         match self.list_addresses_by(request) {
-            // The namespace went with its number.
-            Err(error) if error.raw_errno() == Some(Errno::EINVAL) => Ok(Vec::new()),
+            // The namespace went with its number, or the end went out of it.
+            Err(error) if matches!(error.raw_errno(), Some(Errno::EINVAL | Errno::ENODEV)) => {
+                Ok(Vec::new())
+            }
             other => other,
         }
     }
