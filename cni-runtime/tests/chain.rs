@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cni_runtime::{Attachment, NetworkList, Runtime};
 use serde_json::{Value, json};
-use testsupport::{Host, golden};
+use testsupport::{Host, golden, write_program};
 
 /// Notes its call, and fails if there is a file `<name>.<command>`, which is then its answer.
 const STAND_IN: &str = r#"#!/bin/sh
@@ -50,8 +50,7 @@ impl Bench {
         let folders = ["first", "second"].map(|name| {
             let folder = dir.join(format!("of-{name}"));
             fs::create_dir(&folder).unwrap();
-            fs::write(folder.join(name), STAND_IN).unwrap();
-            fs::set_permissions(folder.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+            write_program(folder.join(name), STAND_IN);
             folder
         });
         let runtime = Runtime::new(folders, dir.join("cache"));

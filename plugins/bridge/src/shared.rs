@@ -6,6 +6,7 @@ use cni_common::spec::CniResult;
 use cni_common::sys::link::{NewBridge, Promiscuity};
 use cni_common::sys::{Netlink, sysctl};
 use cni_common::types::Attachment;
+use cni_common::types::net::Link;
 
 use crate::add::new_links;
 use crate::apply::{port_vlans, wait};
@@ -121,8 +122,8 @@ pub fn mend(host: &mut Netlink, operation: &Operation) -> Result<()> {
             let index = host.index_of(link)?;
             host.add_address(index, *address, *detection).with_context(doing)?;
             // On a link without a port that is up the kernel waits with it.
-            let is_up = host.find_link(link)?.is_some_and(|link| link.is_operational);
-            if address.is_ipv6() && is_up {
+            let is_up = |link: Link| link.is_operational;
+            if address.is_ipv6() && host.find_link(link)?.is_some_and(is_up) {
                 wait::for_addresses(host, None, link, &[*address])?;
             }
             Ok(())

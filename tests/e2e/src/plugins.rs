@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use testsupport::write_program;
 
 /// Where runtimes look for plugins; it holds [`RECORDER`] under each plugin's name.
 pub const FOLDER: &str = "/opt/cni/bin";
@@ -51,8 +52,7 @@ fn put(name: &str, target: &Path) {
     fs::rename(&new, Path::new(TARGETS).join(name)).unwrap();
     let recorder = Path::new(FOLDER).join(name);
     if !recorder.exists() {
-        fs::write(&recorder, RECORDER).unwrap();
-        fs::set_permissions(&recorder, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&recorder, RECORDER);
     }
 }
 

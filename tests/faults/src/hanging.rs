@@ -2,13 +2,12 @@
 //! else a delegate may do is in `plugins/bridge/tests/kernel/delegate.rs`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testsupport::{Answer, Call, Container, Host, bin_dir};
+use testsupport::{Answer, Call, Container, Host, bin_dir, write_program};
 
 use crate::state::State;
 
@@ -89,8 +88,7 @@ impl Place {
              [ \"$CNI_COMMAND\" != ADD ] || echo '{result}'\n"
         );
         let path = self.folder.join("stand-in");
-        fs::write(&path, script).expect("write the stand-in");
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("make it executable");
+        write_program(&path, &script);
     }
 
     fn call(&self, command: &str) -> (Answer, Duration) {

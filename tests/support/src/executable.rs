@@ -1,7 +1,8 @@
 //! Where the plugins' executables are.
 
-use std::env;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 /// The suite's plugins: what `scripts/install` and the packages install.
 pub const PLUGINS: [&str; 8] =
@@ -45,6 +46,17 @@ pub fn executable(name: &str) -> PathBuf {
 /// When it is not there.
 pub fn example(name: &str) -> PathBuf {
     present(profile_dir().join("examples").join(name))
+}
+
+/// Writes a program that the kernel can start, as a script begins with its interpreter.
+///
+/// # Panics
+/// When it can't be written.
+pub fn write_program(path: impl AsRef<Path>, text: &str) {
+    let path = path.as_ref();
+    fs::write(path, text)
+        .and_then(|()| fs::set_permissions(path, PermissionsExt::from_mode(0o755)))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
 fn present(path: PathBuf) -> PathBuf {

@@ -34,7 +34,7 @@ mod traces;
 
 pub use call::{Answer, Call};
 pub use container::{Container, Outside};
-pub use executable::{PLUGINS, REFERENCE_DIR, bin_dir, example, executable};
+pub use executable::{PLUGINS, REFERENCE_DIR, bin_dir, example, executable, write_program};
 pub use feature::not_run;
 pub use host::Host;
 pub use measured::Usage;

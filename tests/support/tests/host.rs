@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use testsupport::{Call, Host, Outside};
+use testsupport::{Call, Host, Outside, write_program};
 
 #[test]
 fn a_host_is_not_the_machine_and_has_only_lo() {
@@ -106,8 +106,7 @@ fn a_call_sees_only_what_it_was_given() {
 fn a_call_that_hangs_is_killed() {
     let host = Host::new();
     let script = host.temp_dir().join("hang");
-    fs::write(&script, "#!/bin/sh\nexec sleep 50\n").unwrap();
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&script, "#!/bin/sh\nexec sleep 50\n");
     Call::of(script).limit(std::time::Duration::from_millis(200)).run();
 }
 

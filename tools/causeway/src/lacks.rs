@@ -218,9 +218,8 @@ impl Finding<'_> {
         let of_ranges = |ip: &IpAddr| sets.iter().any(|set| set.range_of(*ip).is_some());
         // What can't be read may be its file.
         let is_free = |ip: &IpAddr| {
-            let nobodys = self.attachments.of(self.network.name.as_str());
-            let mut nobodys = nobodys.filter(|(key, _)| key.container.is_empty());
-            !nobodys.any(|(_, one)| one.leases.iter().any(|found| found.lease.ip == *ip))
+            let nobodys = Key::of_nobody(self.network.name.to_string(), *ip);
+            !self.attachments.all.contains_key(&nobodys)
         };
         let addresses: Vec<IpAddr> =
             inside.map(IpNetwork::ip).filter(of_ranges).filter(is_free).collect();

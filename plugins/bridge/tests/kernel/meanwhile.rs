@@ -2,12 +2,12 @@
 //! made, any other finds them made.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use testsupport::write_program;
 
 use crate::node::{Node, config, host_end, ips};
 
@@ -47,8 +47,7 @@ fn beside_one_that_only_gives_addresses_the_port_is_up_and_locked_until_the_cont
     );
     for name in ["host-local", "static"] {
         let path = node.ipam_dir().join(name);
-        fs::write(&path, &script).unwrap();
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        write_program(&path, &script);
         let blue = node.host.container(name);
         let result = node.add(&blue, &config(json!({"isGateway": true, "ipam": {"type": name}})));
         let seen = fs::read_to_string(node.ipam_dir().join("seen")).unwrap();

@@ -2,11 +2,10 @@
 //! test says and notes its calls.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use testsupport::{Answer, Call, Container, Host, bin_dir};
+use testsupport::{Answer, Call, Container, Host, bin_dir, write_program};
 
 /// What the stand-in does unless a test writes another.
 const STAND_IN: &str = r#"#!/bin/sh
@@ -43,9 +42,7 @@ impl Node {
 
     /// Replaces the stand-in.
     pub(crate) fn write_ipam(&self, script: &str) {
-        let path = self.dir.join("stand-in");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        write_program(self.dir.join("stand-in"), script);
     }
 
     /// Where the stand-in and its notes lie.

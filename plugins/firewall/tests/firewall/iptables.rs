@@ -1,11 +1,9 @@
 //! Backend `iptables`: the reference's chains and rules.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use testsupport::{Call, REFERENCE_DIR, not_run};
+use testsupport::{Call, REFERENCE_DIR, not_run, write_program};
 
 use crate::world::{At, OUTSIDE, World, config, is_dropped, passes, run};
 
@@ -152,8 +150,7 @@ fn chains_that_were_made_since_the_look_keep_their_rules() {
             "#!/bin/sh\nmkdir '{}' 2>/dev/null && exit 0\nexec /usr/sbin/{program} \"$@\"\n",
             first.display()
         );
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        write_program(&path, &script);
     }
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let (at, call) = (At(6, 0), Call::new("firewall").env("PATH", path));

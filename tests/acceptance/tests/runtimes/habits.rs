@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use cni_runtime::{Attachment, NetworkList, Runtime};
 use serde_json::json;
-use testsupport::bin_dir;
+use testsupport::{bin_dir, write_program};
 
 use crate::node::{Node, Pod, attachment, expect, list};
 use crate::traces;
@@ -33,8 +32,7 @@ impl Refusing {
         let node = Node::new();
         let folder = node.host.temp_dir().join("refuser");
         fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("refuser"), REFUSER).unwrap();
-        fs::set_permissions(folder.join("refuser"), PermissionsExt::from_mode(0o755)).unwrap();
+        write_program(folder.join("refuser"), REFUSER);
         let runtime = Runtime::new([bin_dir(), folder], node.host.temp_dir().join("cache"));
         Self { node, runtime }
     }

@@ -49,7 +49,7 @@ fn key(network: &str, lease: &Lease) -> Key {
         Holder::HalfWritten(container) => {
             (container.to_string(), String::new(), lease.ip.to_string())
         }
-        Holder::Nobody | Holder::Unknown => (String::new(), String::new(), lease.ip.to_string()),
+        Holder::Nobody | Holder::Unknown => return Key::of_nobody(network, lease.ip),
     };
     Key { network, container, ifname, other }
 }

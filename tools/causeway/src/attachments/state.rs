@@ -133,11 +133,15 @@ impl Again<'_> {
         Ok(true)
     }
 
+    /// The pool of its network. That one can't be read is said by whoever read them all.
+    fn pool_of(&self, key: &Key) -> Option<View> {
+        let network = self.networks.all.get(&key.network)?;
+        View::open(network.pool.as_ref()?).ok()?
+    }
+
     /// Which leases it has now.
     fn leases(&mut self, key: &Key, attached: &mut Attached) -> Result<()> {
-        let pool = self.networks.all.get(&key.network).and_then(|network| network.pool.as_ref());
-        // What can't be read is said by whoever read them all.
-        let Some(view) = pool.and_then(|pool| View::open(pool).ok()?) else { return Ok(()) };
+        let Some(view) = self.pool_of(key) else { return Ok(()) };
         let mut known = Vec::new();
         for found in &attached.leases {
             match view.find(found.lease.ip) {
@@ -162,8 +166,7 @@ impl Again<'_> {
         let Some(link) = attached.host.as_ref().filter(|_| attached.leases.is_empty()) else {
             return Ok(());
         };
-        let pool = self.networks.all.get(&key.network).and_then(|network| network.pool.as_ref());
-        let Some(view) = pool.and_then(|pool| View::open(pool).ok()?) else { return Ok(()) };
+        let Some(view) = self.pool_of(key) else { return Ok(()) };
         attached.inside = links::inside(self.host, link)?;
         for address in attached.inside.iter().flat_map(|inside| &inside.addresses) {
             let lease = view.find(address.ip()).ok().flatten().filter(|lease| is_of(lease, key));

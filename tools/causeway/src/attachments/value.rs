@@ -39,6 +39,11 @@ impl Key {
         }
     }
 
+    /// Of an address file that says of no container that it holds the address.
+    pub(crate) fn of_nobody(network: String, ip: IpAddr) -> Self {
+        Self { network, other: ip.to_string(), ..Self::default() }
+    }
+
     /// The attachment, if it is known in full.
     pub(crate) fn attachment(&self) -> Option<Attachment> {
         Some(Attachment {

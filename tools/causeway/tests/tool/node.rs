@@ -1,12 +1,11 @@
 //! A host with networks, a runtime that attaches containers to them, and the tool.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cni_runtime::{Attachment, NetworkList, Runtime};
 use serde_json::{Value, json};
-use testsupport::{Answer, Call, Container, Finished, Host, Usage, bin_dir};
+use testsupport::{Answer, Call, Container, Finished, Host, Usage, bin_dir, write_program};
 
 pub(crate) struct Node {
     pub(crate) host: Host,
@@ -82,8 +81,7 @@ impl Node {
         let (tool, lists) = (tool(), self.conf_dir());
         let text =
             format!("#!/bin/sh\nexec {tool} {words} --json --conf-dir {}\n", lists.display());
-        fs::write(&script, text).unwrap();
-        fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        write_program(&script, &text);
         Call::of(script).measured()
     }
 
@@ -135,8 +133,10 @@ pub(crate) fn attachment(container: &Container) -> Attachment {
 /// The executable that is tested: the one beside the plugins, where there is one.
 pub(crate) fn tool() -> String {
     let beside = bin_dir().join("causeway");
-    let built = || env!("CARGO_BIN_EXE_causeway").to_owned();
-    if beside.is_file() { beside.display().to_string() } else { built() }
+    if beside.is_file() {
+        return beside.display().to_string();
+    }
+    env!("CARGO_BIN_EXE_causeway").to_owned()
 }
 
 /// The file of an address.

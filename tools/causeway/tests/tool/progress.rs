@@ -1,11 +1,10 @@
 //! The line about what takes long: on standard error, on a terminal, and nowhere else.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testsupport::bin_dir;
+use testsupport::{bin_dir, write_program};
 
 use crate::node::{Node, tool};
 
@@ -17,8 +16,7 @@ fn slow() -> Node {
     let node =
         Node::new(&[json!({"cniVersion": "1.0.0", "name": "slow", "plugins": [{"type": "slow"}]})]);
     let plugin = node.host.temp_dir().join("slow");
-    fs::write(&plugin, "#!/bin/sh\nsleep 1.6\necho '{\"cniVersion\":\"1.0.0\"}'\n").unwrap();
-    fs::set_permissions(&plugin, PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&plugin, "#!/bin/sh\nsleep 1.6\necho '{\"cniVersion\":\"1.0.0\"}'\n");
     node
 }
 
