@@ -200,7 +200,7 @@ fn root_request(index: u32, bucket: &TokenBucket) -> TrafficMessage {
 
 /// The request for a filter of a link.
 fn filter_request(index: u32, hook: Hook, filter: &Filter) -> TrafficMessage {
-    let info = info(filter.priority, filter::protocol(&filter.selector));
+    let info = info(filter.priority, filter.selector.protocol());
     let head = Head { index, handle: 0, parent: hook.parent(), info };
     let attributes = Attributes::default()
         .with_text(KIND, "u32")

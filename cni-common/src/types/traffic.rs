@@ -150,6 +150,18 @@ pub enum Selector {
     Destination(IpNetwork),
 }
 
+impl Selector {
+    /// The protocol of the packets that a filter with it is for, as in a frame: `ETH_P_ALL`, `ETH_P_IP` or
+    /// `ETH_P_IPV6` of linux/if_ether.h.
+    pub fn protocol(&self) -> u16 {
+        match self {
+            Self::All => 3,
+            Self::Source(network) | Self::Destination(network) if network.is_ipv4() => 0x0800,
+            Self::Source(_) | Self::Destination(_) => 0x86dd,
+        }
+    }
+}
+
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -200,7 +212,9 @@ pub struct FoundFilter {
 impl FoundFilter {
     /// What it does, as a filter to be made; `None` if that can't be said so.
     pub fn filter(&self) -> Option<Filter> {
-        Some(Filter { priority: self.priority, selector: self.selector?, verdict: self.verdict? })
+        // That all packets of one protocol match is not all packets.
+        let selector = self.selector.filter(|selector| selector.protocol() == self.protocol)?;
+        Some(Filter { priority: self.priority, selector, verdict: self.verdict? })
     }
 
     /// Whether it sends packets by the link with this index.
@@ -222,6 +236,23 @@ mod tests {
         // 512 MiB at 1 Mbit/s: 4294.967296 s are 67,108,864,000 ticks.
         assert_eq!(u64::from(bucket(125_000, Burst::Bytes(1 << 29))), 67_108_864_000 % (1 << 32));
         assert_eq!(bucket(u64::MAX, Burst::Bytes(u32::MAX)), 0);
+    }
+
+    #[test]
+    fn protocols_are_those_of_frames() {
+        let of = |text| Selector::Source(crate::types::parse_cidr(text).unwrap()).protocol();
+        assert_eq!((of("10.0.0.0/8"), of("fd00::/8")), (0x0800, 0x86dd));
+        assert_eq!(Selector::All.protocol(), 3);
+    }
+
+    #[test]
+    fn a_filter_for_all_packets_of_one_protocol_is_not_one_for_all() {
+        let selector = Some(Selector::All);
+        let verdict = Some(Verdict::Pass);
+        let kind = "u32".to_owned();
+        let all = FoundFilter { priority: 1, protocol: 3, kind, handle: 1, selector, verdict };
+        assert!(all.filter().is_some());
+        assert_eq!(FoundFilter { protocol: 0x0800, ..all }.filter(), None);
     }
 
     #[test]

@@ -51,8 +51,17 @@ const OLDER: &[(&str, i64)] = table![
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[(&str, i64)] = &[];
 
-/// The name of a system call.
-pub(crate) fn name(number: i64) -> String {
+/// What `fcntl` is called where it asks for or sets the flags of a descriptor, which never fails.
+const FLAGS: &str = "fcntl_flags";
+
+/// The name of a system call with this second argument.
+pub(crate) fn name(number: i64, second: u64) -> String {
+    let is_of_flags = |command: &i32| u64::try_from(*command) == Ok(second);
+    if number == libc::SYS_fcntl
+        && [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL].iter().any(is_of_flags)
+    {
+        return FLAGS.to_owned();
+    }
     let mut known = NAMES.iter().chain(OLDER);
     match known.find(|(_, known)| *known == number) {
         Some((name, _)) => (*name).to_owned(),

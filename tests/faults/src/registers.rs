@@ -6,11 +6,11 @@ use nix::unistd::Pid;
 #[cfg(target_arch = "x86_64")]
 use nix::sys::ptrace::{getregs, setregs};
 
-/// Number and first argument of the system call that a thread is about to make.
+/// Number and first two arguments of the system call that a thread is about to make.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn entered(thread: Pid) -> Result<(i64, u64), Errno> {
+pub(crate) fn entered(thread: Pid) -> Result<(i64, [u64; 2]), Errno> {
     let registers = getregs(thread)?;
-    Ok((registers.orig_rax.cast_signed(), registers.rdi))
+    Ok((registers.orig_rax.cast_signed(), [registers.rdi, registers.rsi]))
 }
 
 /// Has the kernel make no call at all.
@@ -39,7 +39,7 @@ pub(crate) fn answer(thread: Pid, value: i64) -> Result<(), Errno> {
 
 /// Only x86_64 so far.
 #[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn entered(_thread: Pid) -> Result<(i64, u64), Errno> {
+pub(crate) fn entered(_thread: Pid) -> Result<(i64, [u64; 2]), Errno> {
     Err(Errno::ENOSYS)
 }
 

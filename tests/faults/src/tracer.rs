@@ -225,13 +225,13 @@ impl Tracer<'_> {
             return;
         }
         // ESRCH: it was killed a moment ago.
-        let Ok((number, first)) = registers::entered(id) else { return };
-        let Some((site, stage)) = self.followed.enters(id, number, first) else { return };
+        let Ok((number, arguments)) = registers::entered(id) else { return };
+        let Some((site, stage)) = self.followed.enters(id, number, arguments) else { return };
         let here = !self.reached && self.fault.is_some_and(|(place, _)| *place == site);
         self.sites.push((site, stage));
         if here {
             self.reached = true;
-            self.strike_at_entry(id, first);
+            self.strike_at_entry(id, arguments[0]);
         }
     }
 

@@ -8,11 +8,6 @@ use ipnetwork::IpNetwork;
 use super::message::{Attributes, each, find, text, u32_at};
 use crate::types::traffic::{Selector, Verdict};
 
-/// `ETH_P_*` of linux/if_ether.h.
-const ALL: u16 = 3;
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
-
 const CLASS: u16 = 1;
 const KEYS: u16 = 5;
 const ACTIONS: u16 = 7;
@@ -37,20 +32,6 @@ const IPV4_SOURCE: u32 = 12;
 const IPV4_DESTINATION: u32 = 16;
 const IPV6_SOURCE: u32 = 8;
 const IPV6_DESTINATION: u32 = 24;
-
-/// The protocol of the packets that a filter can select.
-pub(super) fn protocol(selector: &Selector) -> u16 {
-    match selector {
-        Selector::All => ALL,
-        Selector::Source(network) | Selector::Destination(network) => {
-            if network.is_ipv4() {
-                IPV4
-            } else {
-                IPV6
-            }
-        }
-    }
-}
 
 /// One comparison of 32 bits of the packet, all but the offset in network byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,12 +191,5 @@ mod tests {
                 assert_eq!(read(message.attributes()), (Some(selector), Some(verdict)));
             }
         }
-    }
-
-    #[test]
-    fn protocols_are_those_of_frames() {
-        let of = |text| protocol(&Selector::Source(parse_cidr(text).unwrap()));
-        assert_eq!((of("10.0.0.0/8"), of("fd00::/8")), (0x0800, 0x86dd));
-        assert_eq!(protocol(&Selector::All), 3);
     }
 }

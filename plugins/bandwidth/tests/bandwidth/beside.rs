@@ -1,7 +1,9 @@
 //! Beside filters of others, and beside other interfaces of the same container.
 
 use serde_json::json;
+use testsupport::not_run;
 
+use crate::ebpf::{Counter, Packets};
 use crate::world::{IFB, IFB_OF_ETH1, World, limits, with};
 
 /// A program that lets every packet pass to the next filter.
@@ -80,4 +82,78 @@ fn two_interfaces_of_a_container_in_one_network_have_devices_of_their_own() {
     world.run("tc qdisc del dev veth0 clsact");
     world.run("tc qdisc del dev veth1 clsact");
     assert_eq!(world.state(), before);
+}
+
+/// A program, unless this kernel allows none here.
+fn counter() -> Option<Counter> {
+    Counter::load().inspect_err(|error| not_run(&format!("eBPF programs: {error}"))).ok()
+}
+
+/// Pings by both IP versions are seen by the programs of both directions, go by the device of what
+/// is limited, and CHECK passes.
+#[track_caller]
+fn expect_both_at_work(world: &World, keys: &serde_json::Value, programs: [&Counter; 2]) {
+    let seen = || programs.map(Counter::packets);
+    let limited = || {
+        let sent = world.run(&format!("ip -json -statistics link show {IFB}"));
+        let sent: serde_json::Value = serde_json::from_str(&sent).unwrap();
+        sent[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
+    };
+    let (seen_before, limited_before) = (seen(), limited());
+    assert!(world.container.pings("10.1.0.1") && world.container.pings("fd00:1::1"));
+    let grew = seen().iter().zip(seen_before).all(|(now, before)| *now >= before + 2);
+    assert!(grew, "{seen_before:?} {:?}", seen());
+    assert!(limited() >= limited_before + 2);
+    world.check(keys);
+}
+
+#[test]
+fn ebpf_programs_of_both_directions_see_the_packets_that_are_limited() {
+    let world = World::new();
+    let (Some(received), Some(sent)) = (counter(), counter()) else { return };
+    world.address(1);
+    world.run("tc qdisc add dev veth0 clsact");
+    let attach = |program: &Counter, hook: &str| {
+        let pin = program.pin(&world.host.temp_dir().join(hook));
+        let pin = pin.to_str().unwrap();
+        world.run(&format!(
+            "tc filter add dev veth0 {hook} prio 1 bpf direct-action object-pinned {pin}"
+        ));
+    };
+    attach(&received, "ingress");
+    attach(&sent, "egress");
+    let before = world.state();
+    for keys in [limits(8, 8), with(limits(8, 8), json!({"unshapedSubnets": ["192.0.2.0/24"]}))] {
+        world.add(&keys);
+        expect_both_at_work(&world, &keys, [&received, &sent]);
+        world.del(&keys);
+        assert_eq!(world.state(), before);
+    }
+}
+
+#[test]
+fn programs_of_tcx_that_come_before_and_after_an_add_see_the_packets_that_are_limited() {
+    let world = World::new();
+    let (Some(received), Some(sent)) = (counter(), counter()) else { return };
+    world.address(1);
+    let keys = limits(8, 8);
+    let index = world.index("veth0");
+    let attached = match received.attach_by_tcx(index, Packets::Received) {
+        Ok(attached) => attached,
+        Err(error) => return not_run(&format!("tcx (Linux 6.6): {error}")),
+    };
+    world.add(&keys);
+    let attached_later = sent.attach_by_tcx(index, Packets::Sent).unwrap();
+    expect_both_at_work(&world, &keys, [&received, &sent]);
+    // Without the first one the limit stays; the other one is not disturbed by DEL.
+    drop(attached);
+    let seen = received.packets();
+    assert!(world.container.pings("10.1.0.1"));
+    assert_eq!(received.packets(), seen);
+    world.check(&keys);
+    world.del(&keys);
+    let seen = sent.packets();
+    assert!(world.container.pings("10.1.0.1"));
+    assert!(sent.packets() > seen);
+    drop(attached_later);
 }

@@ -11,6 +11,7 @@
 mod again;
 mod beside;
 mod check;
+mod ebpf;
 mod faults;
 mod leftovers;
 mod many;

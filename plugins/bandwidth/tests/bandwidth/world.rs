@@ -146,6 +146,13 @@ impl World {
         names.map(|link| link["ifname"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// The index of a link of the host.
+    pub(crate) fn index(&self, link: &str) -> u32 {
+        let text = self.run(&format!("ip -json link show {link}"));
+        let links: Value = serde_json::from_str(&text).unwrap();
+        u32::try_from(links[0]["ifindex"].as_u64().unwrap()).unwrap()
+    }
+
     pub(crate) fn has(&self, link: &str) -> bool {
         self.links().iter().any(|name| name == link)
     }

@@ -21,7 +21,7 @@ pub(super) struct Thread {
     inside: bool,
     /// Calls count from the program's start on, not in the launcher.
     counts: bool,
-    made: HashMap<i64, usize>,
+    made: HashMap<String, usize>,
 }
 
 impl Thread {
@@ -156,17 +156,23 @@ impl Followed {
     }
 
     /// A thread enters a system call: its name, if it counts.
-    pub(super) fn enters(&mut self, id: Pid, number: i64, first: u64) -> Option<(Site, Stage)> {
+    pub(super) fn enters(
+        &mut self,
+        id: Pid,
+        number: i64,
+        arguments: [u64; 2],
+    ) -> Option<(Site, Stage)> {
         let thread = self.threads.get_mut(&id)?;
         thread.inside = true;
         if !thread.counts {
             return None;
         }
-        let made = thread.made.entry(number).or_insert(0);
+        let [first, second] = arguments;
+        let call = calls::name(number, second);
+        let made = thread.made.entry(call.clone()).or_insert(0);
         *made += 1;
         let nth = *made;
         let process = self.processes.get_mut(&thread.process)?;
-        let call = calls::name(number);
         // Every plugin's own first call: the configuration, from stdin.
         if call == "read" && first == 0 {
             process.stage = Stage::Working;
