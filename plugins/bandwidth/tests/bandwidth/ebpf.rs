@@ -17,6 +17,7 @@ const MAP_LOOKUP: libc::c_int = 1;
 const PROG_LOAD: libc::c_int = 5;
 const OBJ_PIN: libc::c_int = 6;
 const LINK_CREATE: libc::c_int = 28;
+const LINK_DETACH: libc::c_int = 34;
 /// `BPF_MAP_TYPE_ARRAY`, `BPF_PROG_TYPE_SCHED_CLS`.
 const ARRAY: u32 = 2;
 const CLASSIFIER: u32 = 3;
@@ -45,7 +46,14 @@ pub(crate) struct Counter {
 /// A program's place at a link; it is taken away with this.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Attached(#[expect(dead_code, reason = "closed with this")] OwnedFd);
+pub(crate) struct Attached(OwnedFd);
+
+impl Drop for Attached {
+    /// Closing is not enough: a process that another test starts just now has the descriptor, too.
+    fn drop(&mut self) {
+        call(LINK_DETACH, &self.0.as_raw_fd().to_ne_bytes()).expect("detach a program");
+    }
+}
 
 impl Counter {
     /// Loads the program.
