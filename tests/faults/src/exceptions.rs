@@ -35,12 +35,22 @@ pub(crate) fn is_said_by_a_program(fault: &Fault, said: &str) -> bool {
         && ["tables-save", "tables-restore"].iter().any(|program| said.contains(program))
 }
 
-/// A program of iptables that can't read its input, or the kernel's answer, takes that for its end and
-/// says that all went well. CHECK finds that rules are missing; DEL removes what is there.
+/// A program of iptables that can't read its input, or the kernel's answer, takes that for its end; one that
+/// can't ask which revision of a target the kernel has writes the oldest, with another address. Both say that
+/// all went well. CHECK finds it; DEL removes what is there.
 pub(crate) fn is_hidden_by_a_program(fault: &Fault) -> Option<&'static str> {
-    let is_read = matches!(fault.site.call.as_str(), "read" | "recvmsg");
-    (fault.kind.is_by_iptables() && !fault.site.in_plugin() && is_read)
-        .then_some("a program of iptables takes a failed read for the end, and succeeds")
+    if !fault.kind.is_by_iptables() || fault.site.in_plugin() {
+        return None;
+    }
+    match fault.site.call.as_str() {
+        "read" | "recvmsg" => {
+            Some("a program of iptables takes a failed read for the end, and succeeds")
+        }
+        "socket" => Some(
+            "a program of iptables that can't ask the kernel writes another rule, and succeeds",
+        ),
+        _ => None,
+    }
 }
 
 /// `host-local` by itself can't tell an ADD that was killed after its lease was there from one whose
