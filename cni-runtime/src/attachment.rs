@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// One interface of one container in a network, as a runtime knows it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attachment {
     /// `CNI_CONTAINERID`.
     pub container_id: String,

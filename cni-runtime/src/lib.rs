@@ -14,6 +14,7 @@
 mod attachment;
 mod base64;
 mod cache;
+mod cached;
 mod chain;
 mod error;
 mod file;
@@ -22,7 +23,8 @@ mod list;
 mod process;
 
 pub use attachment::Attachment;
-pub use cache::{Cache, Cached};
+pub use cache::Cache;
+pub use cached::Cached;
 pub use chain::Runtime;
 pub use error::Error;
 pub use folder::FoundList;

@@ -13,11 +13,9 @@ pub fn ensure(subject: &Subject, config: &Config) -> Result<()> {
     let doing = || format!("let pass what is forwarded for {}", subject.attachment);
     for protocol in subject.protocols() {
         let wanted = wanted(subject, protocol, config);
-        let changes = wanted.changes(&iptables::save(protocol, TABLE)?);
-        if !changes.is_empty() {
-            iptables::ensure((protocol, TABLE), changes, |save| wanted.changes(save))
-                .with_context(doing)?;
-        }
+        let plan = |save: &str| Ok(Some(wanted.changes(save)).filter(|input| !input.is_empty()));
+        let save = iptables::save(protocol, TABLE)?;
+        iptables::change((protocol, TABLE), save, plan).with_context(doing)?;
     }
     Ok(())
 }

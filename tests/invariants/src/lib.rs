@@ -13,6 +13,7 @@
     reason = "only tests call this crate, and a broken invariant is a panic"
 )]
 
+mod cache;
 mod configuration;
 mod dbus;
 mod kernel;
@@ -22,6 +23,7 @@ mod packet_filter;
 mod plugins;
 mod words;
 
+pub use cache::cache;
 pub use configuration::{config_bridge, config_host_local, request, result};
 pub use dbus::{dbus_address, dbus_message};
 pub use kernel::{conntrack_answer, netlink_answer, nft_answer, traffic_answer};
@@ -37,9 +39,10 @@ use cni_common::{Code, Error};
 pub type Invariant = fn(&[u8]);
 
 /// All of them, by the names that the fuzz targets and the folders of inputs have.
-pub const ALL: [(&str, Invariant); 23] = [
+pub const ALL: [(&str, Invariant); 24] = [
     ("allow-list", allow_list),
     ("backup", backup),
+    ("cache", cache),
     ("cni-args", cni_args),
     ("config-bandwidth", config_bandwidth),
     ("config-bridge", config_bridge),

@@ -21,16 +21,22 @@ impl fmt::Display for Address {
     }
 }
 
-/// The sockets that the text names, in its order. What is no socket of this machine is left out.
+/// The sockets that the text names, in its order. What is no socket of this machine is left out, and so is
+/// an address of which any value is malformed.
 pub fn parse(text: &str) -> Vec<Address> {
     text.split(';').filter_map(address).collect()
 }
 
 fn address(text: &str) -> Option<Address> {
     let keys = text.strip_prefix("unix:")?;
-    keys.split(',').find_map(|pair| match pair.split_once('=')? {
-        ("path", value) => Some(Address::Path(unescaped(value)?)),
-        ("abstract", value) => Some(Address::Abstract(unescaped(value)?)),
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=')?;
+        Some((key.to_owned(), unescaped(value)?))
+    };
+    let pairs: Vec<_> = keys.split(',').map(pair).collect::<Option<_>>()?;
+    pairs.into_iter().find_map(|(key, value)| match key.as_str() {
+        "path" => Some(Address::Path(value)),
+        "abstract" => Some(Address::Abstract(value)),
         _ => None,
     })
 }
@@ -57,7 +63,7 @@ mod tests {
 
     #[test]
     fn sockets_of_this_machine_are_taken_in_their_order() {
-        let text = "tcp:host=bus;unix:guid=1,path=/run/a%2cb;unix:abstract=name;unix:tmpdir=/tmp;unix:path=%zz";
+        let text = "tcp:host=bus;unix:guid=1,path=/run/a%2cb;unix:abstract=name;unix:tmpdir=/tmp;unix:path=%zz;unix:guid=%zz,path=/run/b";
         let path = Address::Path(b"/run/a,b".to_vec());
         assert_eq!(parse(text), [path, Address::Abstract(b"name".to_vec())]);
         assert_eq!(parse(""), []);
