@@ -145,7 +145,7 @@ enum State {
 /// The transaction that adds what is missing, and the generation of rules that it holds for. Elements
 /// alone hold for any: should the last DEL of the place take set and chain away in between, the set is
 /// missing and nothing of this is done.
-fn beside_what_is_there(
+pub(super) fn beside_what_is_there(
     nft: &mut Nft,
     wanted: &Wanted,
 ) -> Result<(Vec<Operation>, Option<Generation>)> {

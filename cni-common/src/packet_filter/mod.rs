@@ -13,7 +13,7 @@
 //! - [`Registry`]: how many elements each attachment has.
 //! - [`element`]: elements by their keys, and deleting those that still belong to their owner.
 //! - [`iptables`], [`iptables_text`]: chains that iptables knows, in the reference's words.
-//! - `ensure`: one transaction that accepts what is there already.
+//! - `ensure`: one transaction that accepts what is there already; `together`: one for many attachments.
 //! - `report`: what CHECK finds.
 //! - `supported`: nf_tables, or iptables where the kernel lacks it.
 //! - [`mod@reference`]: what the reference plugins left in nf_tables.
@@ -28,6 +28,7 @@ mod registry;
 mod report;
 mod supported;
 pub mod table;
+mod together;
 
 pub use element::ElementKey;
 pub use ensure::{Wanted, ensure, ensure_unless_held};
@@ -35,3 +36,4 @@ pub use registry::Registry;
 pub use report::Report;
 pub use supported::first_supported;
 pub use table::Unit;
+pub use together::ensure_together;

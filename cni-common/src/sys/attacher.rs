@@ -64,6 +64,11 @@ pub fn is_dead(host_interface: &str) -> bool {
     try_lock(host_interface).is_some() && if_nametoindex(host_interface) == Err(Errno::ENODEV)
 }
 
+/// The index of a link of this name. Other changes of links are not waited for, as netlink does.
+pub fn link_index(host_interface: &str) -> Option<u32> {
+    if_nametoindex(host_interface).ok()
+}
+
 /// Waits until nobody else holds this lock of the attachment's. `None` where there can't be a lock.
 pub fn lock(offset: i64, attachment: &Attachment) -> Result<Option<ByteLock>> {
     ByteLock::acquire(Path::new(LOCK_FILE), offset, LOCK_TIMEOUT)

@@ -39,14 +39,8 @@ impl Made for Making {
     }
 }
 
-/// Makes again what is missing of it, for who holds the attachment's lock. Nothing is undone where that fails:
-/// the container lives on with what there is.
-pub fn put_back(request: &AttachmentRequest<'_>) -> Result<()> {
-    let (_result, mut subject, config) = read(request)?;
-    make(&mut subject, &config)
-}
-
-fn read(request: &AttachmentRequest<'_>) -> Result<(CniResult, Subject, Config)> {
+/// What the request says.
+pub(crate) fn read(request: &AttachmentRequest<'_>) -> Result<(CniResult, Subject, Config)> {
     let config = log::configuration_step(|| Config::parse(&request.request.config))?;
     let result = request.required_prev_result(crate::NO_PREV_RESULT)?;
     let subject = Subject::with(&request.attachment, &result);
@@ -54,7 +48,8 @@ fn read(request: &AttachmentRequest<'_>) -> Result<(CniResult, Subject, Config)>
     Ok((result, subject, config))
 }
 
-fn make(subject: &mut Subject, config: &Config) -> Result<()> {
+/// Makes all of it.
+pub(crate) fn make(subject: &mut Subject, config: &Config) -> Result<()> {
     log::debug(|| format!("let through: {:?}", subject.addresses));
     let mut nft = Nft::open()?;
     // What an earlier ADD made may be for an address, or of a policy, that it has no more.

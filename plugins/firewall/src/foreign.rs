@@ -1,6 +1,7 @@
 //! Chains of others that drop what is forwarded, whatever is accepted elsewhere. They can't be
 //! opened from outside; that they drop can be said.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use cni_common::nft::{
@@ -10,6 +11,7 @@ use cni_common::nft::{
 use cni_common::sys::Netlink;
 use cni_common::sys::iptables::{Protocol, has_legacy_table};
 use cni_common::sys::nft::Nft;
+use cni_common::types::IfName;
 use cni_common::types::net::Link;
 use cni_common::{Code, Error, Result, log};
 
@@ -66,18 +68,28 @@ pub struct Senders {
 impl Senders {
     /// An attachment's, and which link its packets come in by.
     pub fn of(subject: &Subject) -> Result<Self> {
-        let link = match &subject.bridge {
-            Some(bridge) => Netlink::open()?.find_link(bridge.as_str())?,
-            None => None,
-        };
-        let packet = |link: &Link, source: IpAddr| Packet {
-            input: Via { name: link.name.clone(), index: link.index },
-            output: None,
-            source,
-        };
-        let sources = |link: &Link| subject.addresses.iter().map(|ip| packet(link, *ip)).collect();
-        let packets = link.as_ref().map(sources).unwrap_or_default();
-        Ok(Self { protocols: subject.protocols(), packets, have_zone: false })
+        Self::of_all([subject])
+    }
+
+    /// Those of many attachments.
+    pub fn of_all<'a>(subjects: impl IntoIterator<Item = &'a Subject>) -> Result<Self> {
+        let mut senders = Self::default();
+        let mut links: BTreeMap<&str, Option<Link>> = BTreeMap::new();
+        for subject in subjects {
+            let new =
+                subject.protocols().into_iter().filter(|one| !senders.protocols.contains(one));
+            let new: Vec<Protocol> = new.collect();
+            senders.protocols.extend(new);
+            let Some(bridge) = subject.bridge.as_ref().map(IfName::as_str) else { continue };
+            if !links.contains_key(bridge) {
+                links.insert(bridge, Netlink::open()?.find_link(bridge)?);
+            }
+            let Some(Some(link)) = links.get(bridge) else { continue };
+            let input = Via { name: link.name.clone(), index: link.index };
+            let packet = |ip: &IpAddr| Packet { input: input.clone(), output: None, source: *ip };
+            senders.packets.extend(subject.addresses.iter().map(packet));
+        }
+        Ok(senders)
     }
 }
 

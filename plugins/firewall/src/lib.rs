@@ -10,7 +10,7 @@
 //! - `foreign`: chains of others that drop whatever is accepted here.
 //! - `text`, `iptables`: the reference's chains and rules as lines, and made by its programs.
 //! - `reference`(mod@reference): the reference's rules, found and removed.
-//! - `add`, `del`, `check`, `gc`, `status`: the commands.
+//! - `add`, `del`, `check`, `gc`, `status`: the commands; `put_back`: what ADD makes, for attachments that live.
 
 pub mod accept;
 pub mod add;
@@ -24,6 +24,7 @@ pub mod iptables;
 pub mod isolation;
 pub mod nftables;
 pub mod plan;
+pub mod put_back;
 pub mod reference;
 pub mod status;
 pub mod subject;

@@ -1,7 +1,7 @@
 //! Making, removing and comparing what [`plan`] describes.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use cni_common::nft::{Element, Set, Table, Value};
@@ -28,6 +28,28 @@ pub fn ensure(nft: &mut Nft, subject: &Subject, config: &Config) -> Result<()> {
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Makes the parts of many attachments that have none yet, and whatever of the rest is missing.
+pub fn ensure_together(nft: &mut Nft, all: &[&Subject], config: &Config) -> Result<()> {
+    let doing = || format!("let pass what is forwarded for {} attachments", all.len());
+    let wanted = all.iter().map(|subject| plan::wanted(subject, config)).collect();
+    packet_filter::ensure_together(nft, wanted).with_context(doing)?;
+    if config.policy != IngressPolicy::Open {
+        let bridges: BTreeSet<&str> =
+            all.iter().filter_map(|subject| Some(subject.bridge.as_ref()?.as_str())).collect();
+        for bridge in bridges {
+            isolation::ensure(nft, bridge, config.policy).with_context(doing)?;
+        }
+    }
+    Ok(())
+}
+
+/// The comments of all attachments that have anything here.
+pub fn list_owners(nft: &mut Nft) -> Result<HashSet<String>> {
+    let registry = plan::attachments();
+    let found = nft.search_elements((INET, registry.set()), usize::MAX, |_all| true)?;
+    Ok(found.into_iter().map(|element| element.comment).collect())
 }
 
 /// Records the addresses of an attachment whose rules iptables makes.

@@ -14,8 +14,21 @@ use crate::mapping::{Mapping, Protocol, version_of};
 /// Forgets the flows to these ports, at the addresses that they are mapped at and no
 /// other: what is sent elsewhere through this host is none of them.
 pub fn forget_sent_to(config: &Config, versions: impl IntoIterator<Item = IpVersion>) {
-    let udp = |mapping: &&Mapping| mapping.protocol == Protocol::Udp;
-    let mapped: Vec<_> = config.mappings.iter().filter(udp).collect();
+    forget_sent_to_any([(config, versions)]);
+}
+
+/// The same for the ports of many.
+pub fn forget_sent_to_any<'a, V: IntoIterator<Item = IpVersion>>(
+    all: impl IntoIterator<Item = (&'a Config, V)>,
+) {
+    let is_udp = |mapping: &&Mapping| mapping.protocol == Protocol::Udp;
+    let mut mapped = Vec::new();
+    for (config, versions) in all {
+        for version in versions {
+            let of_version = config.mappings.iter().filter(|mapping| mapping.host.has(version));
+            mapped.extend(of_version.filter(is_udp).map(|mapping| (version, mapping)));
+        }
+    }
     if mapped.is_empty() {
         return;
     }
@@ -25,16 +38,14 @@ pub fn forget_sent_to(config: &Config, versions: impl IntoIterator<Item = IpVers
         Vec::new()
     });
     let mut flows = Vec::new();
-    for version in versions {
-        for mapping in mapped.iter().filter(|mapping| mapping.host.has(version)) {
-            let of_version = local.iter().copied().filter(|ip| version_of(*ip) == version);
-            let at: Vec<IpAddr> = match mapping.host.one() {
-                Some(ip) => vec![ip],
-                None => of_version.collect(),
-            };
-            let sent = |ip| UdpFlows::SentTo(family(version), Some(ip), mapping.host_port);
-            flows.extend(at.into_iter().map(sent));
-        }
+    for (version, mapping) in mapped {
+        let of_version = local.iter().copied().filter(|ip| version_of(*ip) == version);
+        let at: Vec<IpAddr> = match mapping.host.one() {
+            Some(ip) => vec![ip],
+            None => of_version.collect(),
+        };
+        let sent = |ip| UdpFlows::SentTo(family(version), Some(ip), mapping.host_port);
+        flows.extend(at.into_iter().map(sent));
     }
     forget(&flows);
 }

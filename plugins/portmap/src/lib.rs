@@ -11,7 +11,7 @@
 //! - `iptables`: making and checking those; `chains`: finding and removing them.
 //! - `localnet`: ports of the host's 127.0.0.1.
 //! - `flows`: the UDP flows that have to be forgotten.
-//! - `add`, `del`, `check`, `gc`, `status`: the commands.
+//! - `add`, `del`, `check`, `gc`, `status`: the commands; `put_back`: what ADD makes, for many containers at once.
 
 pub mod add;
 pub mod chains;
@@ -26,6 +26,7 @@ pub mod localnet;
 pub mod mapping;
 pub mod nftables;
 pub mod plan;
+pub mod put_back;
 pub mod status;
 pub mod target;
 pub mod text;

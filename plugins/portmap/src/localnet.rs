@@ -5,7 +5,7 @@
 //! set, and the chain that keeps others away stays while one stands there. With the last port the
 //! setting goes first. One lock keeps an ADD from finding it set when it is about to go.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,32 +45,63 @@ pub enum Guard {
 }
 
 /// Sets `route_localnet` of the link that leads to the container. To be called when the guard is there.
-pub fn let_out((config, targets): (&Config, &Targets), guard: Guard) -> Result<()> {
-    let is_needed = config.snat != Snat::Nobody && plan::is_mapped(config, IpVersion::V4);
-    let target = targets.iter().find(|(version, _)| *version == IpVersion::V4);
-    let Some((_, target)) = target.filter(|_| is_needed) else { return Ok(()) };
-    let failed = |error: Error| error.context("unable to enable route_localnet");
-    // A bridge without an address, as of an internal network, has no way to the container.
-    let Some(link) = outgoing_link(target.ip()).map_err(failed)? else {
-        log::debug(|| format!("no route_localnet: the host has no route to {}", target.ip()));
-        return Ok(());
-    };
-    let _lock = lock().map_err(failed)?;
-    let is_set = is_set(&link).is_ok_and(|is_set| is_set == Some(true));
-    let mut nft = Nft::open()?;
-    match guard {
-        Guard::Nftables => note(&mut nft, &link, if is_set { FOUND_SET } else { SET_HERE }),
-        Guard::Iptables => forget(&mut nft, &link),
-    }
-    .map_err(failed)?;
-    // Writing it makes the kernel forget its cached routes, even when it is so already.
-    if is_set { Ok(()) } else { sysctl::write(&name(&link), "1").map_err(failed) }
+pub fn let_out(what: (&Config, &Targets), guard: Guard) -> Result<()> {
+    let found = Netlink::open().and_then(|mut host| {
+        let index = outgoing_index(&mut host, what)?;
+        index.map_or(Ok(None), |index| name_of(&mut host, index))
+    });
+    found.and_then(|link| link.map_or(Ok(()), |link| open(&link, guard))).map_err(failed)
 }
 
-fn outgoing_link(ip: IpAddr) -> Result<Option<String>> {
+/// The same for many containers, each link once; the guard is that of nftables.
+pub fn let_all_out<'a>(all: impl Iterator<Item = (&'a Config, &'a Targets)>) -> Result<()> {
     let mut host = Netlink::open()?;
-    let Some(index) = host.find_outgoing_link(ip)? else { return Ok(None) };
+    let mut links = BTreeSet::new();
+    for what in all {
+        links.extend(outgoing_index(&mut host, what).map_err(failed)?);
+    }
+    for index in links {
+        if let Some(link) = name_of(&mut host, index).map_err(failed)? {
+            open(&link, Guard::Nftables).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(error: Error) -> Error {
+    error.context("unable to enable route_localnet")
+}
+
+/// The link that leads to the container, if what the host sends from 127.0.0.1 is to leave by it.
+fn outgoing_index(
+    host: &mut Netlink,
+    (config, targets): (&Config, &Targets),
+) -> Result<Option<u32>> {
+    let is_needed = config.snat != Snat::Nobody && plan::is_mapped(config, IpVersion::V4);
+    let target = targets.iter().find(|(version, _)| *version == IpVersion::V4);
+    let Some((_, target)) = target.filter(|_| is_needed) else { return Ok(None) };
+    let index = host.find_outgoing_link(target.ip())?;
+    if index.is_none() {
+        // A bridge without an address, as of an internal network, has no way to the container.
+        log::debug(|| format!("no route_localnet: the host has no route to {}", target.ip()));
+    }
+    Ok(index)
+}
+
+fn name_of(host: &mut Netlink, index: u32) -> Result<Option<String>> {
     Ok(host.find_link_by_index(index)?.map(|link| link.name))
+}
+
+fn open(link: &str, guard: Guard) -> Result<()> {
+    let _lock = lock()?;
+    let is_set = is_set(link).is_ok_and(|is_set| is_set == Some(true));
+    let mut nft = Nft::open()?;
+    match guard {
+        Guard::Nftables => note(&mut nft, link, if is_set { FOUND_SET } else { SET_HERE })?,
+        Guard::Iptables => forget(&mut nft, link)?,
+    }
+    // Writing it makes the kernel forget its cached routes, even when it is so already.
+    if is_set { Ok(()) } else { sysctl::write(&name(link), "1") }
 }
 
 /// Puts the link into the set. What was said of it while it was set stays true.

@@ -2,7 +2,9 @@
 //! puts back, both by the plugins' own code.
 //!
 //! - `rules`: those of an attachment in the packet filter, and its limits.
+//! - `mend`: putting back what is missing.
 
+mod mend;
 mod rules;
 
 use std::collections::{BTreeMap, HashSet};
@@ -12,18 +14,19 @@ use std::net::IpAddr;
 use causeway_bridge::filter::masquerade;
 use causeway_bridge::operation::Operation;
 use causeway_bridge::shared;
-use causeway_host_local::store::Pool;
 use cni_common::packet_filter::owner;
 use cni_common::spec::{CniResult, Ip};
+use cni_common::sys::Netlink;
 use cni_common::sys::nft::Nft;
-use cni_common::sys::{Netlink, attacher};
 use cni_common::types::Attachment;
-use cni_common::{Code, Context, Error, Result, names};
+use cni_common::{Context, Error, Result};
 use ipnetwork::IpNetwork;
 
 use crate::attachments::{Attached, Attachments, Key, Rules, State};
 use crate::networks::{Network, Networks};
 use crate::progress;
+
+pub(crate) use mend::mend_all;
 
 /// One thing that is missing.
 #[derive(Clone, Debug)]
@@ -254,53 +257,4 @@ fn result_of(network: &Network, addresses: &[IpNetwork]) -> CniResult {
         Some(Ip { interface: None, address, gateway: Some(range.gateway) })
     };
     CniResult { ips: used.filter_map(ip).collect(), ..CniResult::default() }
-}
-
-/// Puts back what is missing, under the lock that an ADD or DEL of the attachment would take.
-pub(crate) fn mend(lack: &Lack, networks: &Networks, attachments: &Attachments) -> Result<()> {
-    let network = networks.all.get(&lack.network);
-    let Some(network) = network else { return Ok(()) };
-    let mut host = Netlink::open()?;
-    let Some(key) = &lack.key else {
-        return match &lack.what {
-            What::Shared(operation) => shared::mend(&mut host, operation),
-            _ => Ok(()),
-        };
-    };
-    let attachment = key.attachment().ok_or_else(|| {
-        Error::new(Code::Internal, format!("{key}: nothing says of which attachment it is"))
-    })?;
-    let Some(attached) = attachments.all.get(key) else { return Ok(()) };
-    let _lock = attacher::lock(names::lock_offset(&attachment), &attachment)?;
-    // An ADD or DEL may have been at it meanwhile.
-    let name = attached.host_name().unwrap_or_default();
-    let now = host.find_link(name)?;
-    if now.map(|link| link.index) != attached.host.as_ref().map(|link| link.index) {
-        return Ok(());
-    }
-    match &lack.what {
-        What::Shared(_) => Ok(()),
-        What::Port(port) => match &network.bridge {
-            Some(config) => shared::rejoin(&mut host, config, (&attachment, port)),
-            None => Ok(()),
-        },
-        What::Rules(rules) => rules::ensure(network, (&attachment, attached), *rules),
-        What::Lease(addresses) => hold(network, &attachment, addresses),
-    }
-}
-
-/// Holds the addresses for the container that has them.
-fn hold(network: &Network, attachment: &Attachment, addresses: &[IpAddr]) -> Result<()> {
-    let Some(location) = &network.pool else { return Ok(()) };
-    let mut pool = Pool::create(location)?;
-    let attacher = cni_common::sys::attacher::Attacher::here(&names::host_interface(attachment));
-    pool.set_attacher(attacher.as_ref());
-    let mut taken = Vec::new();
-    for ip in addresses {
-        if !pool.reserve(*ip, &attachment.container, &attachment.ifname)? {
-            taken.push(Error::new(Code::Conflict, format!("{ip} is held by somebody else")));
-        }
-    }
-    pool.save();
-    Error::join(taken)
 }

@@ -13,7 +13,6 @@ use crate::gc::Effect;
 use crate::lacks::{self, Lack};
 use crate::networks::{Networks, Places};
 use crate::output::{Colour, Output};
-use crate::progress;
 
 /// What was done, as JSON has it.
 #[derive(Serialize)]
@@ -60,11 +59,7 @@ pub(crate) fn repair(
     let is_dry = effect == Effect::Nothing;
     let mut left = found.clone();
     if !is_dry && !found.is_empty() {
-        let mut failed = Vec::new();
-        for lack in progress::each(("mended", "faults"), &found) {
-            let mended = lacks::mend(lack, &networks, &attachments);
-            failed.extend(mended.err().map(|error| (lack, error)));
-        }
+        let failed = lacks::mend_all(&found, &networks, &attachments);
         let (networks, attachments) = read(places, network)?;
         left = lacks::find(&networks, &attachments)?.0;
         // What two networks share was put back for the first one.

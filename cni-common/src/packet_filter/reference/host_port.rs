@@ -1,6 +1,7 @@
 //! The rules of the reference's `portmap` on nftables, in tables `cni_hostport`. The layout is that of
 //! release 1.9.1. Its chains of iptables are those of this suite's `portmap`, too.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::found;
@@ -57,6 +58,22 @@ pub fn has_rules(
     rules.extend(nft.list_rules(table, hostip_hostports)?);
     let container = attachment.container.as_str();
     Ok(rules.iter().filter(|rule| rule.comment == container).count() >= count)
+}
+
+/// Whether it has a rule of any of these containers.
+pub fn has_any_of(nft: &mut Nft, containers: &HashSet<&str>) -> Result<bool> {
+    for table in TABLES {
+        if !nft.has_table(table)? {
+            continue;
+        }
+        for chain in CHAINS {
+            let rules = nft.list_rules(table, chain)?;
+            if rules.iter().any(|rule| containers.contains(rule.comment.as_str())) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Whether it has a rule for any container's IPv4 address, on nftables or on the iptables that are kept

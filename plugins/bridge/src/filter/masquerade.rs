@@ -15,7 +15,7 @@ use cni_common::packet_filter::{Report, first_supported, reference};
 use cni_common::spec::ValidAttachments;
 use cni_common::sys::nft::Nft;
 use cni_common::types::NetworkName;
-use cni_common::{Error, Result, log};
+use cni_common::{Code, Error, Result, log};
 use ipnetwork::IpNetwork;
 
 use super::Subject;
@@ -41,6 +41,17 @@ pub fn ensure(backend: Backend, subject: &Subject<'_>, addresses: &[IpNetwork]) 
         Backend::Iptables => by_iptables(),
         Backend::Automatic => first_supported(by_nftables, by_iptables),
     }
+}
+
+/// The same for many attachments by nftables, in few transactions, for who holds the locks of them all. Where it
+/// fails, each is to be masqueraded by itself.
+pub fn ensure_together(backend: Backend, all: &[(Subject<'_>, Vec<IpNetwork>)]) -> Result<()> {
+    if backend == Backend::Iptables {
+        let message = "iptables masquerades one attachment after the other";
+        return Err(Error::new(Code::Internal, message));
+    }
+    let doing = || format!("masquerade {} attachments by nftables", all.len());
+    log::step(doing, || nftables::ensure_together(&mut Nft::open()?, all))
 }
 
 /// Removes all masquerading of the attachment, whichever backend made it. `known` are the

@@ -21,6 +21,14 @@ pub fn ensure(subject: &Subject<'_>, mac: Mac) -> Result<()> {
         .with_context(|| format!("guard port {} of {}", subject.port, subject.attachment))
 }
 
+/// The same for many ports in few transactions, for who holds the locks of their attachments. Where it fails,
+/// each is to be guarded by itself.
+pub fn ensure_together(all: &[(Subject<'_>, Mac)]) -> Result<()> {
+    let wanted = all.iter().map(|(subject, mac)| wanted(subject, *mac)).collect();
+    packet_filter::ensure_together(&mut Nft::open()?, wanted)
+        .with_context(|| format!("guard {} ports", all.len()))
+}
+
 /// What [`ensure`] would do, as lines.
 pub fn lines(subject: &Subject<'_>, mac: Mac) -> Vec<String> {
     let operations = wanted(subject, mac).operations();

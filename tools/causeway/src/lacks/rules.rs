@@ -4,10 +4,12 @@
 use std::net::IpAddr;
 
 use causeway_bridge::filter::{Subject, masquerade, spoofcheck};
+use causeway_firewall::put_back as firewall;
+use causeway_portmap::put_back as portmap;
 use cni_common::packet_filter::table;
 use cni_common::skel::Plugin as _;
 use cni_common::types::Attachment;
-use cni_common::{Code, Result, names};
+use cni_common::{Code, Error, Result, names};
 use ipnetwork::IpNetwork;
 use serde_json::Value;
 
@@ -140,10 +142,54 @@ pub(super) fn ensure(
         })?,
         Rules::Firewall => plugins::request((network, attached), "firewall", |request| {
             // Its ADD would wait for the lock that is held here.
-            causeway_firewall::add::put_back(request)
+            firewall::one(request)
         })?,
         Rules::Limits => plugins::request((network, attached), "bandwidth", |request| {
             causeway_bandwidth::Bandwidth.add(request).map(drop)
         })?,
+    }
+}
+
+/// Puts them back for many attachments of the network in few transactions, if that is all there is to do; the
+/// locks of them all are held. Where it fails, each is to be put back by itself.
+pub(super) fn ensure_together(
+    network: &Network,
+    all: &[(&Attachment, &Attached)],
+    rules: Rules,
+) -> Result<()> {
+    let ports: Vec<String> = all.iter().map(|(one, _)| names::host_interface(one)).collect();
+    let subjects = all
+        .iter()
+        .zip(&ports)
+        .map(|((attachment, attached), port)| (Subject { attachment, port }, *attached));
+    match rules {
+        Rules::Masquerading => match network.bridge.as_ref().and_then(|config| config.masquerade) {
+            Some(backend) => {
+                let own = |(subject, attached)| (subject, own_addresses(network, attached));
+                masquerade::ensure_together(backend, &subjects.map(own).collect::<Vec<_>>())
+            }
+            None => Ok(()),
+        },
+        Rules::MacCheck => {
+            let with_mac = subjects
+                .filter_map(|(subject, attached)| Some((subject, attached.inside.as_ref()?.mac?)));
+            spoofcheck::ensure_together(&with_mac.collect::<Vec<_>>())
+        }
+        Rules::Ports => {
+            let ports = all.iter().map(|(_, attached)| {
+                plugins::request((network, attached), "portmap", portmap::Ports::of)?
+            });
+            portmap::together(&ports.collect::<Result<Vec<_>>>()?)
+        }
+        Rules::Firewall => {
+            let passages = all.iter().map(|(_, attached)| {
+                plugins::request((network, attached), "firewall", firewall::Passage::of)?
+            });
+            firewall::together(&passages.collect::<Result<Vec<_>>>()?)
+        }
+        Rules::Limits => {
+            let message = "no transaction of the kernel limits many attachments";
+            Err(Error::new(Code::Internal, message))
+        }
     }
 }

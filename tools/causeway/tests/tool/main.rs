@@ -27,4 +27,5 @@ mod pool;
 mod progress;
 mod scene;
 mod thousand;
+mod together;
 mod watch;

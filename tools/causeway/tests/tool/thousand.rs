@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use causeway_host_local::store::{Location, Pool};
 use cni_common::names;
+use cni_common::sys::nft::Nft;
 use cni_common::types::Attachment;
 use serde_json::{Value, json};
 use testsupport::Container;
@@ -66,6 +67,7 @@ fn rules_of_all_attachments_are_put_back_by_one_call() {
     let node = Node::new(&[masqueraded_and_published()]);
     let _all = attach_many(&node, count);
     keep_results(count);
+    let before = generation();
     let begun = Instant::now();
     let (answer, usage) = node.measured("repair");
     println!("rules of {count} attachments are put back within {:?}: {usage:?}", begun.elapsed());
@@ -73,9 +75,19 @@ fn rules_of_all_attachments_are_put_back_by_one_call() {
     // Masquerading and ports of each, and two of all.
     assert_eq!(done["repaired"].as_array().unwrap().len(), usize::from(count) * 2 + 2, "{done:#}");
     assert_eq!((&done["left"], &done["errors"]), (&json!([]), &json!([])));
+    // One for many, not one for each of the faults.
+    let transactions = generation() - before;
+    assert!(transactions <= u32::from(count) / 20, "{transactions} transactions");
     let (answer, _) = node.measured("check");
     let found = answer.json()["findings"].as_array().unwrap().clone();
     assert!(found.iter().all(|one| one["kind"] == "bridge-nearly-full"), "{found:#?}");
+}
+
+/// How many transactions the packet filter has seen.
+fn generation() -> u32 {
+    let found = Nft::open().unwrap().generation().unwrap().unwrap();
+    let text = format!("{found:?}");
+    text.trim_matches(|one: char| !one.is_ascii_digit()).parse().unwrap()
 }
 
 fn masqueraded_and_published() -> Value {

@@ -25,6 +25,14 @@ pub(super) fn ensure(nft: &mut Nft, subject: &Subject<'_>, addresses: &[IpNetwor
         .with_context(|| format!("masquerade {}", subject.attachment))
 }
 
+/// The same for many attachments at once.
+pub(super) fn ensure_together(nft: &mut Nft, all: &[(Subject<'_>, Vec<IpNetwork>)]) -> Result<()> {
+    let with_any = all.iter().filter(|(_, addresses)| !addresses.is_empty());
+    let wanted = with_any.map(|(subject, addresses)| wanted(subject, addresses));
+    packet_filter::ensure_together(nft, wanted.collect())
+        .with_context(|| format!("masquerade {} attachments", all.len()))
+}
+
 /// Removes what is the attachment's. `known` are the addresses it is said to have; without them,
 /// or if they are not all of it, they are looked for.
 pub(super) fn remove(nft: &mut Nft, subject: &Subject<'_>, known: &[IpNetwork]) -> Result<()> {
