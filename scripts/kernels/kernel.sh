@@ -15,38 +15,6 @@ suite_of() {
     esac
 }
 
-# archive LABEL: where apt gets what has this label; nothing if it doesn't.
-archive() {
-    # shellcheck disable=SC2016 # apt's words, not the shell's
-    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Identifier: Packages' |
-        sed -n "s/^$1 //p" | sort -u | head -n 1
-}
-
-# write_apt_settings FOLDER SUITE: settings with which apt knows only this suite, and writes only here.
-write_apt_settings() {
-    local main security key=/usr/share/keyrings/debian-archive-keyring.gpg
-    main=$(archive Debian)
-    security=$(archive Debian-Security)
-    [ -n "$main" ] || fail "apt on this machine has no Debian archive to get kernels from"
-    mkdir -p "$1"/{lists/partial,archives/partial}
-    : >"$1/status"
-    {
-        printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$key" "$main" "$2"
-        [ -z "$security" ] || printf 'deb [arch=amd64 signed-by=%s] %s %s-security main\n' \
-            "$key" "$security" "$2"
-    } >"$1/sources.list"
-    cat >"$1/settings" <<SETTINGS
-APT::Architecture "amd64";
-APT::Sandbox::User "";
-Acquire::Languages "none";
-Dir::Cache "$1";
-Dir::Etc::SourceList "$1/sources.list";
-Dir::Etc::SourceParts "-";
-Dir::State::Lists "$1/lists";
-Dir::State::Status "$1/status";
-SETTINGS
-}
-
 # get_kernel SERIES: makes $kernel_cache/SERIES with the files `vmlinuz`, `version` and the modules
 # that may be needed, unpacked, in `lib/modules`. What is there already is taken as it is.
 get_kernel() {

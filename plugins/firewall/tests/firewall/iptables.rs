@@ -26,7 +26,7 @@ fn reference() -> Call {
 
 #[test]
 fn the_rules_and_their_order_are_the_references() {
-    // The distribution's release knows no `isolated`.
+    // The release of Debian 12 knows no `isolated`.
     for policy in ["open", "same-bridge"] {
         let made = [Call::new("firewall"), reference()].map(|call| {
             let world = World::new();
@@ -36,8 +36,12 @@ fn the_rules_and_their_order_are_the_references() {
             }
             rules(&world)
         });
-        let without_isolated = made[0].replace("same-bridge|isolated", "same-bridge");
-        assert_eq!(without_isolated, made[1], "{policy}");
+        let [ours, theirs] = made;
+        let ours = match theirs.contains("isolated") {
+            true => ours,
+            false => ours.replace("same-bridge|isolated", "same-bridge"),
+        };
+        assert_eq!(ours, theirs, "{policy}");
     }
 }
 
