@@ -1,8 +1,11 @@
-//! The executable: reads the command line, runs the checks, prints the table. `scripts/conformance` builds and
-//! runs it in a network of its own.
+//! The executable: reads the command line, runs the checks, prints the table. `causeway conformance` starts it, and
+//! so does `scripts/conformance`, which builds it.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it found")]
 
+mod machine;
+
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,14 +13,22 @@ use std::time::Duration;
 use clap::Parser;
 use conformance::{Configuration, Level, Options, Report, Spec};
 
-/// Runs the rules of the CNI specification against a folder of plugins, on throw-away hosts. Exit status: 0
-/// where no MUST is broken, 1 where one is, 2 where nothing could be run
+/// What `--version` says behind the name.
+const LONG_VERSION: &str = concat!(
+    "of Causeway ",
+    env!("CARGO_PKG_VERSION"),
+    "\nCNI protocol versions supported: 0.4.0, 1.0.0, 1.1.0\n\
+     documentation: /usr/share/doc/causeway/docs/conformance.md"
+);
+
+/// Runs the rules of the CNI specification against a folder of plugins, on throw-away hosts. Nothing it does
+/// reaches the machine's network: it makes namespaces of its own, as root or as a user who may make user namespaces
 #[derive(Debug, Parser)]
-#[command(name = "conformance", version)]
+#[command(name = "causeway-conformance", version, long_version = LONG_VERSION, after_help = after_help())]
 struct Arguments {
-    /// The folder of the plugins
-    #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
-    bin: PathBuf,
+    /// The folder of the plugins; without it the first of CNI_PATH, else /opt/cni/bin
+    #[arg(long, value_name = "DIR")]
+    bin: Option<PathBuf>,
     /// This plugin only; may be repeated
     #[arg(long, value_name = "NAME")]
     plugin: Vec<String>,
@@ -30,6 +41,9 @@ struct Arguments {
     /// Writes a report, by its extension JSON or JUnit XML (.xml); may be repeated
     #[arg(long, value_name = "FILE")]
     report: Vec<PathBuf>,
+    /// The report as JSON on standard output, instead of the table
+    #[arg(long)]
+    json: bool,
     /// How long one call of a plugin may take
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     timeout: u64,
@@ -39,6 +53,13 @@ struct Arguments {
     /// Lists the rules instead
     #[arg(long)]
     list: bool,
+}
+
+fn after_help() -> String {
+    let suite = LONG_VERSION.trim_start_matches("of ");
+    format!(
+        "Exit status: 0 where no MUST is broken, 1 where one is, 2 where nothing could be run.\n\n{suite}"
+    )
 }
 
 fn main() -> ExitCode {
@@ -52,7 +73,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(report) => ExitCode::from(u8::from(is_broken(&report, arguments.strict))),
         Err(error) => {
-            eprintln!("conformance: {error}");
+            eprintln!("causeway-conformance: {error}");
             ExitCode::from(2)
         }
     }
@@ -60,21 +81,29 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<Report, String> {
     arguments.report.iter().try_for_each(|path| Report::has_form(path))?;
-    let mut options = Options::new(&arguments.bin);
+    let mut options = Options::new(arguments.bin.clone().unwrap_or_else(installed));
     let read = |path: &PathBuf| Configuration::read(path);
     options.configurations = arguments.config.iter().map(read).collect::<Result<_, _>>()?;
     options.plugins.clone_from(&arguments.plugin);
     options.specs.clone_from(&arguments.spec);
     options.limit = Duration::from_secs(arguments.timeout.clamp(1, 600));
+    machine::prepare()?;
     let report = conformance::run(&options)?;
-    print!("{}", report.table());
+    print!("{}", if arguments.json { report.json() } else { report.table() });
     for path in &arguments.report {
         report.write(path)?;
     }
     if report.outcomes().all(|(_, outcome)| outcome.verdict.is_err()) {
-        return Err(format!("{}: nothing passed or could be run", arguments.bin.display()));
+        return Err(format!("{}: nothing passed or could be run", options.folder.display()));
     }
     Ok(report)
+}
+
+/// The folder that plugins are installed in.
+fn installed() -> PathBuf {
+    let path = env::var_os("CNI_PATH").unwrap_or_default();
+    let first = env::split_paths(&path).find(|folder| !folder.as_os_str().is_empty());
+    first.unwrap_or_else(|| "/opt/cni/bin".into())
 }
 
 fn is_broken(report: &Report, is_strict: bool) -> bool {

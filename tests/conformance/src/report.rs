@@ -145,8 +145,13 @@ impl Report {
     pub fn write(&self, path: &Path) -> Result<(), String> {
         Self::has_form(path)?;
         let is_json = path.extension().is_some_and(|extension| extension == "json");
-        let text = if is_json { json::text(self) } else { junit::text(self) };
+        let text = if is_json { self.json() } else { junit::text(self) };
         fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// As JSON, as [`Self::write`] writes it.
+    pub fn json(&self) -> String {
+        json::text(self)
     }
 
     /// As a table for a person.

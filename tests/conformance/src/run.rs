@@ -1,5 +1,6 @@
 //! Finds the plugins of a folder and tries every rule on each, several at a time.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -66,7 +67,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
     let mut report = Report::new(&options.folder);
     let mut subjects = Vec::new();
     for (name, program) in executables(options)? {
-        match on_a_host(|| look(options, &name, &program)) {
+        match on_a_host(|| look(options, &name, &program)).flatten() {
             Ok(plugin) => {
                 report.plugins.push(PluginReport::of(&plugin));
                 subjects.push(plugin);
@@ -96,6 +97,7 @@ fn executables(options: &Options) -> Result<Vec<(String, PathBuf)>, String> {
     let mut found = Vec::new();
     // Plugins are found in it wherever they are started.
     let folder = fs::canonicalize(&options.folder).map_err(wrong)?;
+    is_seen_by_hosts(&folder)?;
     for entry in fs::read_dir(folder).map_err(wrong)? {
         let path = entry.map_err(wrong)?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
@@ -114,18 +116,30 @@ fn executables(options: &Options) -> Result<Vec<(String, PathBuf)>, String> {
     }
 }
 
-/// Runs `work` in a thread that is a host of its own.
-fn on_a_host<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| {
-        let work = || {
-            let _host = Host::new();
-            work()
-        };
-        match scope.spawn(work).join() {
-            Ok(value) => value,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
+/// A host of a check has folders of its own in the place of some.
+fn is_seen_by_hosts(folder: &Path) -> Result<(), String> {
+    match on_a_host(|| folder.is_dir())? {
+        true => Ok(()),
+        false => Err(format!(
+            "{}: a throw-away host has another /run and /var/lib: put the plugins elsewhere",
+            folder.display()
+        )),
+    }
+}
+
+/// Runs `work` in a thread that is a host of its own; a panic in it is what could not be looked at.
+fn on_a_host<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    let work = || {
+        let _host = Host::new();
+        work()
+    };
+    thread::scope(|scope| scope.spawn(work).join()).map_err(|panic| said(&*panic))
+}
+
+/// What a thread that panicked had to say.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    one_line(text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic"))
 }
 
 /// A plugin with its configuration, and what it says of itself.
@@ -138,7 +152,7 @@ fn look(options: &Options, name: &str, program: &Path) -> Result<Plugin, String>
     if let Some(needs) = &configuration.needs {
         return Err(format!("needs {needs}"));
     }
-    let call = Call::of(program).limit(options.limit);
+    let call = Call::of(program).env("CNI_PATH", &options.folder).limit(options.limit);
     let about = call.run_in_time().map(|answer| answer.stderr() + &answer.stdout());
     let call = call.command("VERSION").config(r#"{"cniVersion":"1.0.0"}"#);
     let answer = call.run_in_time().map(|answer| answer.stdout()).unwrap_or_default();
@@ -197,11 +211,7 @@ fn tried(plugin: &Plugin, (spec, check): (Spec, &Check), bound: Bound<'_>) -> Ou
 /// Runs a check in a thread that it may make a host; a panic in it is what could not be looked at.
 pub(crate) fn in_a_thread(attempt: impl FnOnce() -> Verdict + Send) -> Verdict {
     let done = thread::scope(|scope| scope.spawn(attempt).join());
-    done.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-        Err(Finding::NotRun(one_line(text)))
-    })
+    done.unwrap_or_else(|panic| Err(Finding::NotRun(said(&*panic))))
 }
 
 /// Does all jobs, `count` at a time; what they come to, in the order of the jobs.

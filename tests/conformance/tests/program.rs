@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use testsupport::{bin_dir, example};
+use testsupport::{Host, bin_dir, example, write_program};
 
 /// A folder of plugins with a place for reports, gone when dropped.
 struct Place(PathBuf);
@@ -33,7 +33,7 @@ impl Place {
     }
 
     fn run(&self, fault: &str, words: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-conformance"));
         let folder = self.0.join(fault);
         command.arg("--bin").arg(folder).args(["--spec", "1.1.0"]).args(words).output().unwrap()
     }
@@ -112,4 +112,61 @@ fn what_is_wrong_with_the_command_line_is_said_before_anything_is_run() {
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
         assert!(text(&output.stderr).contains(says), "{}", text(&output.stderr));
     }
+}
+
+/// The executable, where it finds these programs and plugins only.
+fn bare(path: &str, plugins: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-conformance"));
+    command.env_clear().env("PATH", path).env("CNI_PATH", plugins);
+    command
+}
+
+#[test]
+fn it_leaves_the_network_that_it_is_started_in_and_finds_programs_of_the_system() {
+    let place = Place::new("leaves");
+    let folder = place.0.join("leaves");
+    fs::remove_file(folder.join("static")).unwrap();
+    let (seen, right) = (place.path("seen"), bin_dir().join("static"));
+    let text = format!(
+        "#!/bin/sh\nreadlink /proc/$PPID/ns/net /proc/self/ns/net >{seen}\nexec {}\n",
+        right.display()
+    );
+    write_program(folder.join("static"), &text);
+    let folders = format!("{}:/nonexistent", folder.display());
+    let words = ["--plugin", "static", "--spec", "1.1.0", "--json"];
+    let output = bare("/usr/bin:/bin", &folders).args(words).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["plugins"][0]["name"], "static");
+    let own = fs::read_link("/proc/self/ns/net").unwrap().display().to_string();
+    let seen = fs::read_to_string(seen).unwrap();
+    let seen: Vec<&str> = seen.lines().collect();
+    assert!(seen.len() == 2 && !seen.contains(&own.as_str()), "{own} {seen:?}");
+}
+
+#[test]
+fn what_it_lacks_is_named() {
+    let output = bare("/nonexistent", "/nonexistent").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "missing in PATH: nsenter, find (Debian: apt-get install util-linux findutils)";
+    assert!(text_of(&output).contains(expected), "{}", text_of(&output));
+
+    let host = Host::new();
+    let hidden = host.temp_dir().join("plugins").display().to_string();
+    fs::create_dir(&hidden).unwrap();
+    let output = bare("/usr/bin:/bin", &hidden).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text_of(&output).contains("another /run and /var/lib"), "{}", text_of(&output));
+
+    let place = Place::new("no-program");
+    let folder = place.0.join("no-program");
+    fs::remove_file(folder.join("static")).unwrap();
+    write_program(folder.join("static"), "\u{7f}ELF, or so it says");
+    let output = place.run("no-program", &["--plugin", "static"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stdout).contains("Exec format error"), "{}", text_of(&output));
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
 }
