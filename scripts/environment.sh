@@ -10,7 +10,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 # The executables of the suite: the plugins, and what people call.
 # shellcheck disable=SC2034 # the scripts'
 plugins=(bandwidth bridge firewall host-local loopback portmap static tuning)
-tools=(causeway)
+tools=(causeway causeway-conformance)
 
 say() { printf '%s\n' "$@"; }
 fail() {

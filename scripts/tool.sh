@@ -1,12 +1,13 @@
-# The operator's tool, as scripts/install puts it below a folder such as /usr: the executable, its manual
-# pages, and its completions for bash, zsh and fish. Sourced by scripts/install; does nothing by itself.
+# The operator's tool, as scripts/install puts it below a folder such as /usr: the executable and its conformance
+# suite's beside it, its manual pages, and its completions for bash, zsh and fish. Sourced by scripts/install; does
+# nothing by itself.
 # shellcheck shell=bash disable=SC2154 # $tool_prefix, $from: the sourcing script's
 
 # tool_parts FOLDER: makes below FOLDER what belongs below the tool's prefix; the pages and completions are
 # what the tool itself writes. The pages of the plugins are in an unpacked release only.
 tool_parts() {
     local share=$1/share
-    install -D --mode=0755 "$from/causeway" "$1/bin/causeway" &&
+    install -D --mode=0755 --target-directory="$1/bin" "${tools[@]/#/$from/}" &&
         mkdir -p "$share/bash-completion/completions" "$share/$(zsh_folder)" \
             "$share/fish/vendor_completions.d" &&
         "$from/causeway" man "$share/man/man1" &&
@@ -48,12 +49,15 @@ staged_part() { printf '%s/.causeway-new-%s\n' "$(dirname "$1")" "$(basename "$1
 
 # check_tool: looks at what is there, before anything is touched.
 check_tool() {
-    local file=$tool_folder/bin/causeway documents
-    if there "$file"; then
+    local name file documents
+    for name in "${tools[@]}"; do
+        file=$tool_folder/bin/$name
+        there "$file" || continue
         [ ! -d "$file" ] || fail "$file is a folder; nothing was changed"
         is_ours "$file" || fail "$file is not Causeway's; nothing was changed"
-        return
-    fi
+    done
+    file=$tool_folder/bin/causeway
+    ! there "$file" || return 0
     documents=$(tool_documents)
     [ -z "$documents" ] || fail "without $file, ${documents%%$'\n'*} is not Causeway's; nothing was changed"
 }
@@ -78,10 +82,9 @@ clean_up_tool() {
     [ -z "$tool_stage" ] || rm -rf "$tool_stage"
 }
 
-# put_tool_in_place: the executable last, so that what it is documented by is there when it is.
+# put_tool_in_place: the executables last, so that what they are documented by is there when they are.
 put_tool_in_place() {
-    local file=$tool_folder/bin/causeway before after document place is_changed=no
-    before=$(tool_version "$file")
+    local document place is_changed=no
     while IFS= read -r document; do
         # A page of a command that there is no more.
         if [ -n "$document" ] && ! there "$(staged_part "$document")"; then
@@ -91,16 +94,25 @@ put_tool_in_place() {
     done < <(tool_documents)
     for document in "${tool_staged[@]}"; do
         place=$(dirname "$document")/${document##*/.causeway-new-}
-        [ "$place" != "$file" ] || continue
+        [ "$(dirname "$place")" != "$tool_folder/bin" ] || continue
         put_part_in_place "$place"
     done
+    put_executable_in_place causeway ", with its manual pages and completions"
+    is_changed=no
+    put_executable_in_place causeway-conformance ""
+}
+
+# put_executable_in_place NAME WORDS: and says what became of it, with these words unless it is what was there.
+put_executable_in_place() {
+    local file=$tool_folder/bin/$1 before after
+    before=$(tool_version "$file")
     put_part_in_place "$file"
     after=$(tool_version "$file")
-    if [ $is_changed = no ]; then
+    if [ "$is_changed" = no ]; then
         say "$file: $before, unchanged"
     else
         [ "$before" != "$after" ] || after="another build of it"
-        say "$file: $before → $after, with its manual pages and completions"
+        say "$file: $before → $after$2"
     fi
 }
 
@@ -111,19 +123,22 @@ put_part_in_place() {
 }
 
 take_out_tool() {
-    local file=$tool_folder/bin/causeway before document
-    before=$(tool_version "$file")
-    if ! there "$file"; then
-        say "$file: nothing, unchanged"
-        return
+    local name file before document
+    if is_ours "$tool_folder/bin/causeway"; then
+        while IFS= read -r document; do
+            [ -z "$document" ] || rm "$document" || give_up "can't remove $document"
+        done < <(tool_documents)
     fi
-    if ! is_ours "$file"; then
-        say "$file: $before, another suite's: left alone"
-        return
-    fi
-    while IFS= read -r document; do
-        [ -z "$document" ] || rm "$document" || give_up "can't remove $document"
-    done < <(tool_documents)
-    rm "$file" || give_up "can't remove $file"
-    say "$file: $before → nothing"
+    for name in "${tools[@]}"; do
+        file=$tool_folder/bin/$name
+        before=$(tool_version "$file")
+        if ! there "$file"; then
+            say "$file: nothing, unchanged"
+        elif ! is_ours "$file"; then
+            say "$file: $before, another suite's: left alone"
+        else
+            rm "$file" || give_up "can't remove $file"
+            say "$file: $before → nothing"
+        fi
+    done
 }

@@ -27,7 +27,7 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn every_executable_tells_its_version_those_of_the_protocol_and_where_it_is_explained() {
-    for name in PLUGINS.iter().chain(&["causeway"]) {
+    for name in PLUGINS.iter().chain(&["causeway", "causeway-conformance"]) {
         for argument in ["--version", "--help"] {
             let output = call(name, &[argument], "");
             assert!(output.status.success(), "{name} {argument}: {output:?}");

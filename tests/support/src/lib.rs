@@ -9,7 +9,8 @@
 //! - [`golden`]: a text compared with a file of `testdata/`.
 //! - [`feature`], [`not_run`]: what this kernel lacks, and the tests that could not run for it.
 //!
-//! No plugin depends on this crate; it must never reach a release executable.
+//! No plugin depends on this crate, and not the operator's tool. Of what is released, the conformance suite alone has
+//! it inside.
 
 #![allow(
     clippy::unwrap_used,

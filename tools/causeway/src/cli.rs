@@ -14,7 +14,8 @@ use crate::gc::Effect;
 use crate::networks::Places;
 use crate::output::{self, Form, Output};
 use crate::{
-    check, explain, gc, graph, log, ls, metrics, net, pool, preview, progress, repair, shell, watch,
+    check, conformance, explain, gc, graph, log, ls, metrics, net, pool, preview, progress, repair,
+    shell, watch,
 };
 
 /// What stands below the help text of every command.
@@ -137,6 +138,13 @@ pub(crate) enum Command {
     /// Call the plugins of a network list, as a container runtime does
     #[command(subcommand)]
     Net(net::Call),
+    /// Hold a folder of CNI plugins, of any suite, to the rules of the CNI specification
+    ///
+    /// Starts causeway-conformance, which is installed with this tool, and hands on all that follows: its `--help`
+    /// lists the options. The exit status is that of causeway-conformance: 0 where no MUST is broken, 1 where one is,
+    /// 2 where nothing could be run.
+    #[command(disable_help_flag = true)]
+    Conformance(conformance::Passed),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -175,9 +183,12 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
         data_dir: data_dir.clone(),
         cache_dir: cache_dir.clone(),
     };
-    // What goes on until it is ended says itself when it is at work.
-    if !matches!(cli.command, Command::Watch { .. } | Command::Metrics { listen: Some(_), .. }) {
-        progress::begin();
+    match &cli.command {
+        // What goes on until it is ended, or is another program, says itself when it is at work.
+        Command::Watch { .. }
+        | Command::Metrics { listen: Some(_), .. }
+        | Command::Conformance(_) => {}
+        _ => progress::begin(),
     }
     match &cli.command {
         Command::Ls { network } => ls::ls(&places, network.as_deref(), output),
@@ -196,6 +207,7 @@ pub(crate) fn run(cli: &Cli, output: Output) -> Result<Exit> {
         Command::Metrics { textfile, .. } => metrics::metrics(&places, textfile.as_deref()),
         Command::Plan(target) => preview::plan(target, &places, output),
         Command::Explain { what } => explain::explain(&what.join(" "), output),
+        Command::Conformance(passed) => conformance::start(passed, output),
         Command::Net(call) => net::run(call, &places, output),
         Command::Completions { shell } => {
             output::print(&shell::completions(*shell)).map(|()| Exit::OK)

@@ -12,6 +12,7 @@
 mod attachments;
 mod check;
 mod cli;
+mod conformance;
 mod exit;
 mod explain;
 mod gc;

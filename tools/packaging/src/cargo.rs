@@ -114,14 +114,15 @@ fn crates(
     Ok(crates)
 }
 
-/// The executables of the packages below `plugins`, and the operator's tool.
+/// The executables of the packages below `plugins`, the operator's tool and its conformance suite.
 fn executables(metadata: &Value) -> BTreeMap<String, Id> {
     let mut found = BTreeMap::new();
     let root = text(metadata, "workspace_root").unwrap_or_default();
     for package in list(metadata, "packages") {
         let manifest = text(package, "manifest_path").unwrap_or_default();
         let below = manifest.strip_prefix(root).unwrap_or_default();
-        if !below.starts_with("/plugins/") && !below.starts_with("/tools/causeway/") {
+        let shipped = ["/plugins/", "/tools/causeway/", "/tests/conformance/"];
+        if !shipped.iter().any(|folder| below.starts_with(folder)) {
             continue;
         }
         for target in list(package, "targets") {

@@ -31,7 +31,7 @@ fn every_executable_of_the_workspace_is_a_plugin_of_the_suite() {
 fn what_is_installed_packaged_and_tested_is_the_same_list() {
     assert_eq!(words("scripts/environment.sh", "\nplugins=(", ")"), PLUGINS);
     let tools = words("scripts/environment.sh", "\ntools=(", ")");
-    assert_eq!(tools, ["causeway"], "what people call is no plugin");
+    assert_eq!(tools, ["causeway", "causeway-conformance"], "what people call is no plugin");
     assert!(golden::path("tools").join(&tools[0]).is_dir());
     assert_eq!(words("examples/kubernetes/install-plugins", "\nplugins=\"", "\""), PLUGINS);
 }

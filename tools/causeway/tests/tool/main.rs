@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod conformance;
 mod damaged;
 mod explain;
 mod forwarding;

@@ -1,0 +1,51 @@
+//! `causeway conformance`: becomes the conformance suite, a program of its own that is installed beside this one. It
+//! is made of what the tests are made of, none of which is in this tool.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args;
+use cni_common::{Code, Error, Result};
+
+use crate::exit::Exit;
+use crate::output::{Form, Output};
+
+/// The suite's executable.
+const PROGRAM: &str = "causeway-conformance";
+
+/// What is passed on.
+#[derive(Args, Debug)]
+pub(crate) struct Passed {
+    /// Options of causeway-conformance
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
+    arguments: Vec<OsString>,
+}
+
+/// Goes on as the suite. Comes back only where it can't be started.
+pub(crate) fn start(passed: &Passed, output: Output) -> Result<Exit> {
+    let program = find()?;
+    // One of the tool's own options, so that it is not among the others.
+    let form = (output.form == Form::Json).then_some("--json");
+    let error = Command::new(&program).args(form).args(&passed.arguments).exec();
+    Err(Error::io("start", &program, &error))
+}
+
+/// The executable beside this one, else in a folder of `PATH`.
+fn find() -> Result<PathBuf> {
+    let own = env::current_exe().unwrap_or_default();
+    let beside = own.parent().unwrap_or(&own);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut programs = [beside.to_owned()].into_iter().chain(env::split_paths(&path));
+    programs
+        .find_map(|folder| Some(folder.join(PROGRAM)).filter(|program| program.is_file()))
+        .ok_or_else(|| {
+            let (beside, path) = (beside.display(), path.display());
+            let message =
+                format!("{PROGRAM} is neither beside causeway, in {beside}, nor in PATH: {path}");
+            Error::new(Code::Io, message)
+                .with_details("scripts/install and the packages install it with causeway")
+        })
+}
