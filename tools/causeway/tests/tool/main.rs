@@ -26,6 +26,7 @@ mod node;
 mod plan;
 mod pool;
 mod progress;
+mod reload;
 mod scene;
 mod thousand;
 mod together;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::listen::Listening;
 use crate::node::{Node, attachment, lease, pods};
 
-fn example(name: &str) -> PathBuf {
+/// A file of the folder `examples`.
+pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }
 
