@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::host::{self, Host};
 use crate::namespace;
@@ -118,6 +120,8 @@ impl Outside {
         let address = |device: &str, v4: Ipv4Addr, v6: Ipv6Addr| {
             [
                 format!("ip address add {v4}/24 dev {device}"),
+                // Nor is the address probed for that the kernel makes as the link comes up.
+                format!("sysctl -qw net.ipv6.conf.{device}.accept_dad=0"),
                 format!("ip address add {v6}/64 dev {device} nodad"),
                 format!("ip link set {device} up"),
             ]
@@ -129,6 +133,8 @@ impl Outside {
         for line in address("eth0", Self::ADDRESS, Self::ADDRESS_6) {
             outside.run(line.split(' ').collect::<Vec<_>>());
         }
+        wait_for_link("uplink0", Self::HOST_6, |words| host.run(words));
+        wait_for_link("eth0", Self::ADDRESS_6, |words| outside.run(words));
         Self(outside)
     }
 
@@ -138,6 +144,29 @@ impl Outside {
             if subnet.contains(':') { Self::HOST_6.to_string() } else { Self::HOST.to_string() };
         self.run(["ip", "route", "add", subnet, "via", &host]);
     }
+}
+
+/// Waits until the link is up and listens for who asks for its IPv6 address: the kernel sees to both a while
+/// after the commands that ask for them, as long as a second on a busy machine.
+fn wait_for_link(device: &str, address: Ipv6Addr, run: impl Fn(&[&str]) -> String) {
+    let group = solicited_node_group(address);
+    let is_ready = || {
+        let groups = run(&["cat", "/proc/self/net/igmp6"]);
+        let mut of_link = groups.lines().filter(|line| line.contains(&format!(" {device} ")));
+        of_link.any(|line| line.contains(&group))
+            && run(&["ip", "link", "show", "dev", device]).contains(" state UP ")
+    };
+    let begun = Instant::now();
+    while !is_ready() {
+        assert!(begun.elapsed() < process::LIMIT, "{device} does not listen for {address}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The group that is asked for an address (RFC 4291, 2.7.1), as `/proc/net/igmp6` has it.
+fn solicited_node_group(address: Ipv6Addr) -> String {
+    let [.., a, b, c] = address.octets();
+    format!("ff0200000000000000000001ff{a:02x}{b:02x}{c:02x}")
 }
 
 impl Deref for Outside {

@@ -60,6 +60,19 @@ fn dropped_containers_leave_nothing() {
     assert_eq!(host.state(), before.0);
 }
 
+#[test]
+fn the_neighbour_outside_has_its_addresses_when_it_is_there() {
+    for _ in 0..5 {
+        let host = Host::new();
+        let outside = host.outside();
+        let words = ["ip", "-6", "-oneline", "address", "show", "tentative"];
+        assert_eq!(host.run(words) + &outside.run(words), "", "still probed for");
+        let groups = host.run(["cat", "/proc/self/net/igmp6"]);
+        assert!(groups.contains("ff0200000000000000000001ff000001"), "nobody listens: {groups}");
+        assert!(outside.pings(&Outside::HOST_6.to_string()));
+    }
+}
+
 fn mounts() -> String {
     fs::read_to_string("/proc/thread-self/mounts").unwrap_or_default()
 }
