@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use testsupport::{PLUGINS, executable};
@@ -78,4 +80,24 @@ fn a_runtime_s_call_looks_at_no_argument() {
             assert!(text(&refused.stdout).contains("unknown CNI_COMMAND: FOO"), "{refused:?}");
         }
     }
+}
+
+/// The page is written by the tool, which knows the suite as a program alone.
+#[test]
+fn the_page_of_the_conformance_suite_names_all_its_options() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    let written = call("causeway", &["man", folder.to_str().unwrap()], "");
+    assert!(written.status.success(), "{written:?}");
+    let page = fs::read_to_string(folder.join("causeway-conformance.1")).unwrap();
+    let page = page.replace("\\-", "-");
+    let is_between = |letter: char| !letter.is_ascii_alphabetic() && letter != '-';
+    let words: Vec<&str> = page.split(is_between).collect();
+    let help = call("causeway-conformance", &["--help"], "");
+    let lines = text(&help.stdout).lines().filter(|line| line.trim_start().starts_with('-'));
+    let mut options = 0;
+    for option in lines.filter_map(|line| line.split(' ').find(|word| word.starts_with("--"))) {
+        assert!(words.contains(&option), "{option} is not in {page}");
+        options += 1;
+    }
+    assert!(options > 8, "{options} in {}", text(&help.stdout));
 }

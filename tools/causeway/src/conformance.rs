@@ -19,7 +19,8 @@ const PROGRAM: &str = "causeway-conformance";
 /// What is passed on.
 #[derive(Args, Debug)]
 pub(crate) struct Passed {
-    /// Options of causeway-conformance
+    /// Options of causeway-conformance, as its `--help` describes them: --bin DIR, --plugin NAME, --config FILE,
+    /// --spec VERSION, --report FILE, --json, --timeout SECONDS, --strict, --list, and --version
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
     arguments: Vec<OsString>,
 }
