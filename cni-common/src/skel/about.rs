@@ -30,8 +30,12 @@ fn name_and_versions(plugin: &dyn Plugin) -> String {
 }
 
 fn version(plugin: &dyn Plugin) -> String {
-    let manual = format!("man causeway-{}, /usr/share/doc/causeway", plugin.name());
-    format!("{}\nCauseway {VERSION}; documentation: {manual}", name_and_versions(plugin))
+    let name = plugin.name();
+    format!(
+        "{}\nCauseway {VERSION}; documentation: man causeway-{name}, /usr/share/doc/causeway; without the \
+        package docs/plugins/{name}.md",
+        name_and_versions(plugin)
+    )
 }
 
 fn help(plugin: &dyn Plugin) -> String {
@@ -46,7 +50,7 @@ fn help(plugin: &dyn Plugin) -> String {
     }
     write!(
         text,
-        "\nFor example, which versions it speaks, and a whole network list as a runtime calls it:\n\n  \
+        "\nFor example, the versions that it supports, and a whole network list as a runtime calls it:\n\n  \
         CNI_COMMAND=VERSION {name} </dev/null\n  \
         causeway net add NETWORK /run/netns/NAME\n\n  \
         --version   name, version, versions of the protocol, documentation\n  \

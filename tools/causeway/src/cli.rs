@@ -23,8 +23,12 @@ const EXIT_STATUS: &str = "Exit status, as fsck has it; what applies adds up: 0 
     something was mended, 4 something wrong is left, 8 the tool could not do its work, 16 the command \
     line is wrong.";
 
-/// Where all of it is explained, once a package has installed it.
-const DOCUMENTATION: &str = "documentation: man causeway, /usr/share/doc/causeway";
+/// Where all of it is explained.
+const DOCUMENTATION: &str =
+    "documentation: man causeway, /usr/share/doc/causeway; without the package docs/operating.md";
+
+/// Above the options that every command has, so that its own stand together.
+const COMMON: &str = "Options of every command";
 
 /// What `--version` says: the versions of the protocol, too.
 fn long_version() -> &'static str {
@@ -50,7 +54,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     places: PlaceArguments,
     /// One JSON object on standard output instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     json: bool,
     #[command(subcommand)]
     command: Command,
@@ -62,16 +66,29 @@ struct PlaceArguments {
     #[arg(
         long,
         global = true,
+        help_heading = COMMON,
         value_name = "FOLDER",
         env = "NETCONFPATH",
         default_value = "/etc/cni/net.d"
     )]
     conf_dir: PathBuf,
     /// A folder of pools, besides those that the network lists name
-    #[arg(long, global = true, value_name = "FOLDER", default_value = causeway_host_local::config::DATA_DIR)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = COMMON,
+        value_name = "FOLDER",
+        default_value = causeway_host_local::config::DATA_DIR
+    )]
     data_dir: PathBuf,
     /// Where runtimes keep the results of ADD (in its folder `results`)
-    #[arg(long, global = true, value_name = "FOLDER", default_value = "/var/lib/cni")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = COMMON,
+        value_name = "FOLDER",
+        default_value = "/var/lib/cni"
+    )]
     cache_dir: PathBuf,
 }
 
