@@ -213,6 +213,7 @@ impl Scene {
         if command == Command::Del {
             self.call("ADD", "blue").run().expect_success();
         }
+        forget_children();
     }
 
     fn make_fresh(&self) {
@@ -279,4 +280,14 @@ fn config() -> Value {
             "ranges": [[{ "subnet": "10.1.2.0/24" }], [{ "subnet": "fd00:1::/64" }]],
         },
     })
+}
+
+/// Has the next call find no process that waits for the kernel in the place of an earlier one, or all places
+/// might be taken in one run and free in the next.
+fn forget_children() {
+    for entry in fs::read_dir("/run/cni").into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("causeway.removals-") {
+            fs::remove_file(entry.path()).expect("remove a file");
+        }
+    }
 }
