@@ -105,6 +105,8 @@ impl Allocation<'_> {
     fn refuse_duplicate(&mut self, set: &RangeSet) -> Result<()> {
         let (container, ifname) = (&self.attachment.container, &self.attachment.ifname);
         let held = self.pool.held_by(container, ifname)?;
+        // It may be a second ADD of the attachment.
+        Error::join(self.pool.unread_of(self.attachment))?;
         match held.into_iter().find(|ip| set.range_of(*ip).is_some()) {
             None => Ok(()),
             Some(ip) => Err(Error::new(

@@ -25,6 +25,7 @@ pub(crate) fn check(
     };
     let held = pool.held_by(container, ifname)?;
     pool.save();
+    Error::join(pool.unread_of(attachment))?;
     let reported = previous.iter().flat_map(|result| &result.ips).map(|ip| ip.address.ip());
     let ours = |ip: &std::net::IpAddr| config.sets.iter().any(|set| set.range_of(*ip).is_some());
     let Some(ip) = reported.filter(ours).find(|ip| !held.contains(ip)) else {

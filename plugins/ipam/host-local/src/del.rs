@@ -29,9 +29,16 @@ fn release(
 ) -> Result<()> {
     let Some(mut pool) = Pool::open(location)? else { return Ok(()) };
     let (container, ifname) = (&attachment.container, &attachment.ifname);
-    let held = pool.held_by(container, ifname)?.into_iter().filter(|ip| is_wanted(*ip));
-    let failures = held.filter_map(|ip| pool.release(ip, container, ifname).err());
-    let failures: Vec<Error> = failures.collect();
+    let held = pool.held_by(container, ifname)?;
+    // A file that nothing tells the owner of is told of only where nothing else was found: or no container of
+    // the network could be detached while one file can't be read.
+    let unread = match held.is_empty() {
+        true => pool.unread_perhaps_of(attachment),
+        false => pool.unread_of(attachment),
+    };
+    let wanted = held.into_iter().filter(|ip| is_wanted(*ip));
+    let failures = wanted.filter_map(|ip| pool.release(ip, container, ifname).err());
+    let failures: Vec<Error> = failures.chain(unread).collect();
     pool.save();
     Error::join(failures)
 }

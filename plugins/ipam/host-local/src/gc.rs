@@ -21,7 +21,9 @@ pub(crate) fn gc(location: &Location, valid: Option<&ValidAttachments<'_>>) -> R
         log::debug(|| format!("collecting {ip} of container {}", holder.name()));
     }
     let stale: Vec<IpAddr> = stale.iter().map(|lease| lease.ip).collect();
-    let failures = pool.reclaim(&stale)?;
+    let mut failures = pool.reclaim(&stale)?;
+    // Nothing proves of these that they are nobody's.
+    failures.extend(pool.unread());
     pool.save();
     Error::join(failures)
 }

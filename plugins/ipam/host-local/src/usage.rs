@@ -69,7 +69,8 @@ impl Usage {
 
     /// Frees one address if it is proved to be nobody's any more.
     pub(crate) fn reclaim_one(pool: &mut Pool, ip: IpAddr) -> Result<bool> {
-        let Some(holder) = pool.holder(ip)? else { return Ok(false) };
+        // What can't be read proves nothing.
+        let Ok(Some(holder)) = pool.holder(ip) else { return Ok(false) };
         let lease = Lease { ip, holder };
         if !Self::is_reclaimable(pool, &lease) {
             return Ok(false);

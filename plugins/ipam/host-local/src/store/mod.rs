@@ -20,6 +20,7 @@ mod proof;
 mod query;
 mod stamp;
 mod table;
+mod unread;
 mod view;
 
 use std::collections::HashSet;
@@ -42,6 +43,7 @@ use history::History;
 use index::{Identity, Index};
 use origin::Origin;
 use stamp::Mtime;
+use unread::Unread;
 
 /// Which pool, and whether anything is kept of an address that is released into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +85,8 @@ pub struct Pool {
     history: Option<History>,
     /// Who makes the attachments that addresses are reserved for, where that is told.
     attacher: Option<String>,
+    /// What of the files this call could not read.
+    unread: Vec<Unread>,
 }
 
 impl Pool {
@@ -126,6 +130,7 @@ impl Pool {
             gave_again,
             history,
             attacher: None,
+            unread: Vec::new(),
         })
     }
 
@@ -134,7 +139,8 @@ impl Pool {
         self.folder.path()
     }
 
-    /// Every address file. Reads them all, unless this call has done so already.
+    /// Every address file. Reads them all, unless this call has done so already. One that can't be read is held by
+    /// nobody knows whom ([`Self::unread`]).
     pub fn leases(&mut self) -> Result<Rc<Vec<Lease>>> {
         match &self.seen {
             Some(seen) => Ok(Rc::clone(seen)),
@@ -153,12 +159,21 @@ impl Pool {
         let before = self.index.take().filter(|_| undisturbed);
         // The stamp comes first: what somebody else changes from here on takes it away.
         self.stamp = self.put_stamp();
-        let leases = parallel::map(&self.folder.list()?, |ip| {
-            Ok(self.folder.read_lease(ip)?.map(|holder| Lease { ip, holder }))
-        });
-        let leases: Vec<Option<Lease>> = leases.into_iter().collect::<Result<_>>()?;
+        let addresses = self.folder.list()?;
+        let found = parallel::map(&addresses, |ip| self.folder.read_lease(ip));
+        self.forget_unread();
+        let mut leases = Vec::with_capacity(addresses.len());
+        for (ip, found) in addresses.into_iter().zip(found) {
+            let holder = found.unwrap_or_else(|error| {
+                self.note_unread(ip, error);
+                // Not for the next call: its holder's DEL would not find it.
+                self.stamp = None;
+                Some(Holder::Unknown)
+            });
+            leases.extend(holder.map(|holder| Lease { ip, holder }));
+        }
         self.fresh = true;
-        self.learn(leases.into_iter().flatten().collect(), before)
+        self.learn(leases, before)
     }
 
     /// Makes the index of `leases`, which are all there are; it goes on with the record of `before`, if that

@@ -15,7 +15,8 @@ use crate::address::Span;
 
 impl Pool {
     /// The addresses that the attachment holds; those of an old file for the container only when
-    /// there is none that names the interface, as in the reference.
+    /// there is none that names the interface, as in the reference. What can't be read is none of them
+    /// ([`Self::unread_of`]).
     pub fn held_by(&mut self, container: &ContainerId, ifname: &IfName) -> Result<Vec<IpAddr>> {
         if let Some(addresses) = self.known(container, ifname)? {
             return Ok(addresses);
@@ -31,13 +32,17 @@ impl Pool {
         for (holder, ifname) in [(&attachment, ifname.as_str()), (&old, "")] {
             let ask = |index: &mut Index| index.held_by(container.as_str(), ifname);
             let Some(addresses) = self.query(ask) else { return Ok(None) };
-            for ip in &addresses {
-                if self.folder.read_lease(*ip)?.as_ref() != Some(holder) {
-                    return Ok(None);
+            let is_any = !addresses.is_empty();
+            let mut held = Vec::with_capacity(addresses.len());
+            for ip in addresses {
+                match self.folder.read_lease(ip) {
+                    Ok(found) if found.as_ref() == Some(holder) => held.push(ip),
+                    Ok(_other) => return Ok(None),
+                    Err(error) => self.note_unread_own(ip, error),
                 }
             }
-            if !addresses.is_empty() {
-                return Ok(Some(addresses));
+            if is_any {
+                return Ok(Some(held));
             }
         }
         self.half_written(container, &[attachment, old])
@@ -52,10 +57,11 @@ impl Pool {
         let Some(unclear) = self.query(Index::unclear) else { return Ok(None) };
         let mut addresses = Vec::new();
         for ip in unclear {
-            match self.folder.read_lease(ip)? {
-                Some(holder) if wanted.contains(&holder) => return Ok(None),
-                Some(Holder::HalfWritten(id)) if id == *container => addresses.push(ip),
-                _ => {}
+            match self.folder.read_lease(ip) {
+                Ok(Some(holder)) if wanted.contains(&holder) => return Ok(None),
+                Ok(Some(Holder::HalfWritten(id))) if id == *container => addresses.push(ip),
+                Ok(_other) => {}
+                Err(error) => self.note_unread(ip, error),
             }
         }
         Ok(Some(addresses))
