@@ -155,6 +155,8 @@ fn wait_for_link(device: &str, address: Ipv6Addr, run: impl Fn(&[&str]) -> Strin
         let mut of_link = groups.lines().filter(|line| line.contains(&format!(" {device} ")));
         of_link.any(|line| line.contains(&group))
             && run(&["ip", "link", "show", "dev", device]).contains(" state UP ")
+            // Its own address is for a moment marked as probed for, though it is not.
+            && run(&["ip", "-6", "address", "show", "dev", device, "tentative"]).is_empty()
     };
     let begun = Instant::now();
     while !is_ready() {
