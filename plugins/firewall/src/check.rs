@@ -1,6 +1,7 @@
 //! CHECK: what ADD made is there, or what the reference made. Changes nothing.
 
 use cni_common::packet_filter::Report;
+use cni_common::packet_filter::table::INET;
 use cni_common::skel::AttachmentRequest;
 use cni_common::sys::nft::Nft;
 use cni_common::{Code, Error, Result};
@@ -24,10 +25,14 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     }
     subject.zone = nftables::zone_of(&mut nft, &subject)?;
     let mut report = Report::default();
-    nftables::check(&mut nft, (&subject, &config), &mut report)?;
-    for protocol in subject.protocols() {
-        let faults = accept::faults(&mut nft, protocol, &config)?;
-        faults.into_iter().for_each(|fault| report.fault(fault));
+    if nft.has_table(INET)? {
+        nftables::check(&mut nft, (&subject, &config), &mut report)?;
+        for protocol in subject.protocols() {
+            let faults = accept::faults(&mut nft, protocol, &config)?;
+            faults.into_iter().for_each(|fault| report.fault(fault));
+        }
+    } else {
+        report.fault(format!("table {INET}: missing"));
     }
     // A container of the reference goes on when the executables are replaced.
     if !report.is_empty() && !nftables::is_registered(&mut nft, &subject)? {

@@ -52,6 +52,25 @@ pub fn list_owners(nft: &mut Nft) -> Result<HashSet<String>> {
     Ok(found.into_iter().map(|element| element.comment).collect())
 }
 
+/// The addresses that are let through, each with the comment of its attachment; none where attachments have more than
+/// that, on a bridge with a policy or in a zone.
+pub fn list_addresses(nft: &mut Nft) -> Result<HashSet<(String, IpAddr)>> {
+    let sets = nft.list_sets(INET)?;
+    let has_more = |set: &String| plan::bridge_of(set).is_some() || plan::zone_of(set).is_some();
+    if sets.iter().any(has_more) {
+        return Ok(HashSet::new());
+    }
+    let mut addresses = HashSet::new();
+    for set in plan::all_addresses() {
+        for element in nft.search_elements((INET, &set), usize::MAX, |_all| true)? {
+            if let [Value::Ip(ip)] = element.key[..] {
+                addresses.insert((element.comment, ip));
+            }
+        }
+    }
+    Ok(addresses)
+}
+
 /// Records the addresses of an attachment whose rules iptables makes.
 pub fn record(nft: &mut Nft, subject: &Subject) -> Result<()> {
     let former = |nft: &mut Nft| Ok(own_entries(nft, subject)?.0);

@@ -14,12 +14,13 @@ use std::net::IpAddr;
 use causeway_bridge::filter::masquerade;
 use causeway_bridge::operation::Operation;
 use causeway_bridge::shared;
+use causeway_firewall::nftables as firewall;
 use cni_common::packet_filter::owner;
 use cni_common::spec::{CniResult, Ip};
 use cni_common::sys::Netlink;
 use cni_common::sys::nft::Nft;
 use cni_common::types::Attachment;
-use cni_common::{Context, Error, Result};
+use cni_common::{Context, Error, Result, log};
 use ipnetwork::IpNetwork;
 
 use crate::attachments::{Attached, Attachments, Key, Rules, State};
@@ -85,16 +86,22 @@ pub(crate) fn find(
 ) -> Result<(Vec<Lack>, Vec<Error>)> {
     let (mut host, mut nft) = (Netlink::open()?, Nft::open()?);
     let (mut lacks, mut errors) = (Vec::new(), Vec::new());
+    let let_through = firewall::list_addresses(&mut nft).unwrap_or_else(|error| {
+        log::debug(|| format!("each is looked at by itself: {error}"));
+        HashSet::new()
+    });
     for network in networks.all.values() {
         let masqueraded = masquerade::list_addresses(&mut nft, &network.name);
         let found = masqueraded.and_then(|masqueraded| {
             let masqueraded = masqueraded.into_iter().collect();
+            let let_through = &let_through;
             let (sound, without_table) = (HashSet::new(), BTreeMap::new());
             let mut finding = Finding {
                 network,
                 attachments,
                 lacks: &mut lacks,
                 masqueraded,
+                let_through,
                 sound,
                 without_table,
             };
@@ -111,6 +118,8 @@ struct Finding<'a> {
     lacks: &'a mut Vec<Lack>,
     /// Every address that is masqueraded, by the comment that says whose it is.
     masqueraded: HashSet<(String, IpAddr)>,
+    /// Every address that `firewall` lets through, likewise; none where there is more to look at.
+    let_through: &'a HashSet<(String, IpAddr)>,
     /// Of which rules, for which subnets, everything that attachments share is there.
     sound: HashSet<(Rules, Vec<IpNetwork>)>,
     /// Of which rules not even the table is there, in words.
@@ -206,7 +215,13 @@ impl Finding<'_> {
                 let versions = has(IpNetwork::is_ipv4) + has(IpNetwork::is_ipv6);
                 wanted.is_some_and(|wanted| wanted.len() * versions <= attached.ports.len())
             }
-            Rules::MacCheck | Rules::Firewall | Rules::Limits => false,
+            Rules::Firewall => {
+                let comment = owner::comment(attachment);
+                let addresses = rules::of_result(attached);
+                let is_there = |ip: &IpAddr| self.let_through.contains(&(comment.clone(), *ip));
+                !addresses.is_empty() && addresses.iter().all(is_there)
+            }
+            Rules::MacCheck | Rules::Limits => false,
         }
     }
 

@@ -58,8 +58,18 @@ pub(super) fn needs(attached: &Attached, rules: Rules) -> bool {
             let is_mapped = |one: &Value| one.get("hostPort").and_then(Value::as_u64) > Some(0);
             of_runtime.is_some_and(|all| all.iter().any(is_mapped))
         }
-        Rules::Firewall | Rules::Limits => false,
+        // The reference's rules are elsewhere.
+        Rules::Firewall => attached.is_ours && !of_result(attached).is_empty(),
+        Rules::Limits => false,
     }
+}
+
+/// The addresses that its result tells.
+pub(super) fn of_result(attached: &Attached) -> Vec<IpAddr> {
+    let result = attached.cached.as_ref().and_then(|cached| cached.result.as_ref());
+    let ips = result.and_then(|result| result.get("ips")?.as_array()).into_iter().flatten();
+    let text = ips.filter_map(|ip| ip.get("address")?.as_str());
+    text.filter_map(|text| text.split('/').next()?.parse().ok()).collect()
 }
 
 /// Whether the rules are all there, by the plugin's CHECK; the inner error says what is missing.

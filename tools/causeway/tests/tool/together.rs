@@ -87,6 +87,33 @@ fn one_that_a_call_is_at_is_waited_for_when_the_others_are_mended() {
 }
 
 #[test]
+fn one_that_firewall_lets_through_no_more_is_found_among_many() {
+    let mut network = pods();
+    network["plugins"].as_array_mut().unwrap().push(json!({"type": "firewall"}));
+    let node = Node::new(&[network]);
+    let _containers = ["a", "b", "c"].map(|name| node.attach("pods", name));
+    for (part, element) in [
+        ("set inet causeway firewall/ipv4", "10.85.0.3"),
+        ("map inet causeway firewall/attachments", "\"veth"),
+    ] {
+        let set: Vec<&str> = part.split(' ').collect();
+        let listed = node.host.run([&["nft", "list"][..], &set].concat());
+        let lines = listed.split(['\n', ',', '{']).map(str::trim);
+        let own = lines.clone().find(|one| one.starts_with(element) && one.contains("pods/b/"));
+        let key = own.unwrap().split(' ').next().unwrap();
+        let words = ["nft", "delete", "element", set[1], set[2], set[3], "{", key, "}"];
+        node.host.run(words);
+        let found = node.json(&["check"], 4)["findings"].as_array().unwrap().clone();
+        let subjects: Vec<&str> =
+            found.iter().map(|one| one["subject"].as_str().unwrap()).collect();
+        assert_eq!(subjects, ["pods/b/eth0"], "{part}: {found:#?}");
+        let done = node.json(&["repair"], 1);
+        assert_eq!(containers(&done["repaired"]), ["b"], "{done:#}");
+        assert_eq!(node.text(&["check"], 0), "nothing is wrong\n");
+    }
+}
+
+#[test]
 fn what_firewall_made_of_many_is_put_back_with_its_policy() {
     let mut network = pods();
     let firewall =
