@@ -8,11 +8,14 @@ mod answer;
 mod batch;
 mod query;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
 pub use self::answer::{Answers, read_answers};
+use super::attacher::LOCK_FILE;
+use super::byte_lock::ByteLock;
 use super::netfilter::NetfilterSocket;
 use super::removal;
 use crate::error::{Code, Error, Result};
@@ -22,6 +25,10 @@ use crate::nft::{Generation, Operation};
 /// How long a change that others keep getting in front of is tried again. Every lost race is
 /// somebody else's progress, so only a flood of changes can reach it.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// After how many lost races a change waits for its turn among those that have lost as many.
+const RACES: usize = 3;
+/// The number of the lock that is the turn, beyond those of attachments and of `portmap`.
+const TURN: i64 = (1 << 44) + 2;
 
 /// A connection to the packet filter of one network namespace.
 #[derive(Debug)]
@@ -123,7 +130,15 @@ impl Nft {
         mut look: impl FnMut(&mut Self) -> Result<(Vec<Operation>, Option<Generation>)>,
     ) -> Result<()> {
         let started = Instant::now();
+        let mut races = 0;
+        // Held until the change is made.
+        let mut _turn = None;
         loop {
+            // Without it, of many at once on a slow machine some would lose every race to others.
+            if races == RACES {
+                let left = CHANGE_TIMEOUT.saturating_sub(started.elapsed());
+                _turn = ByteLock::acquire(Path::new(LOCK_FILE), TURN, left).unwrap_or_default();
+            }
             let (operations, expected) = look(self)?;
             if operations.is_empty() {
                 return Ok(());
@@ -142,6 +157,7 @@ impl Nft {
                     CHANGE_TIMEOUT.as_secs()
                 )));
             }
+            races += 1;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Beside filters of others, and beside other interfaces of the same container.
 
+use std::fs;
+
 use serde_json::json;
 use testsupport::not_run;
 
@@ -131,6 +133,13 @@ fn ebpf_programs_of_both_directions_see_the_packets_that_are_limited() {
     }
 }
 
+/// The kernel's version.
+fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 #[test]
 fn programs_of_tcx_that_come_before_and_after_an_add_see_the_packets_that_are_limited() {
     let world = World::new();
@@ -140,7 +149,9 @@ fn programs_of_tcx_that_come_before_and_after_an_add_see_the_packets_that_are_li
     let index = world.index("veth0");
     let attached = match received.attach_by_tcx(index, Packets::Received) {
         Ok(attached) => attached,
-        Err(error) => return not_run(&format!("tcx (Linux 6.6): {error}")),
+        // What came with Linux 6.6 is not missed before.
+        Err(_) if kernel() < (6, 6) => return,
+        Err(error) => return not_run(&format!("tcx: {error}")),
     };
     world.add(&keys);
     let attached_later = sent.attach_by_tcx(index, Packets::Sent).unwrap();
