@@ -145,11 +145,25 @@ impl Program {
         }
     }
 
+    /// As `nft` writes it, so that what it saved and loaded again is known for the same rule: of a prefix of
+    /// whole bytes those alone are loaded.
     fn network(&mut self, field: Field, operator: u32, network: &IpNetwork) {
-        self.load(&[field]);
-        let mask = Value::Ip(network.mask()).bytes();
-        self.keep_bits(&mask, &vec![0; mask.len()]);
-        self.compare(operator, Value::Ip(network.network()).bytes());
+        let address = Value::Ip(network.network()).bytes();
+        let prefix = usize::from(network.prefix());
+        match address.get(..prefix / 8) {
+            Some(bytes) if prefix % 8 == 0 && prefix > 0 => {
+                self.require_family(&[field]);
+                let length = u32::from(network.prefix() / 8);
+                self.push(load_part(field, register(0), length));
+                self.compare(operator, bytes.to_vec());
+            }
+            _ => {
+                self.load(&[field]);
+                let mask = Value::Ip(network.mask()).bytes();
+                self.keep_bits(&mask, &vec![0; mask.len()]);
+                self.compare(operator, address);
+            }
+        }
     }
 
     fn connection_has_any(&mut self, key: u32, bits: u32) {
@@ -194,6 +208,12 @@ impl Program {
 
 /// The expression that loads the field.
 pub(super) fn load(field: Field, register: u32) -> Expression {
+    let length = u32::try_from(field.key_type().length()).unwrap_or_default();
+    load_part(field, register, length)
+}
+
+/// The same of a field of a header, its first bytes alone.
+fn load_part(field: Field, register: u32, length: u32) -> Expression {
     // Offsets are those of the headers: RFC 791, RFC 8200, RFC 826, RFC 768, IEEE 802.3.
     let (base, offset) = match field {
         Field::InputName => return meta(META_IIFNAME, register),
@@ -209,7 +229,6 @@ pub(super) fn load(field: Field, register: u32) -> Expression {
         Field::EtherSource => (LINK_HEADER, 6),
         Field::ArpSender => (NETWORK_HEADER, 8),
     };
-    let length = u32::try_from(field.key_type().length()).unwrap_or_default();
     let payload = Expression::new("payload").number(1, register).number(2, base);
     payload.number(3, offset).number(4, length)
 }

@@ -133,6 +133,9 @@ fn looks() -> Vec<Rule> {
     vec![
         rule(vec![S::Inside(F::Ip4Source, "10.1.0.0/16".parse().unwrap())]),
         rule(vec![S::Outside(F::Ip6Destination, "fd00::/64".parse().unwrap())]),
+        rule(vec![S::Inside(F::Ip4Destination, "10.1.16.0/20".parse().unwrap())]),
+        rule(vec![S::Outside(F::Ip4Source, "10.1.0.2/32".parse().unwrap())]),
+        rule(vec![S::Inside(F::Ip6Source, "fe80::/10".parse().unwrap())]),
         rule(vec![S::Lookup(interface, Presence::NotIn, senders().name)]),
         compare(F::L4Protocol, C::Equal, Value::Protocol(6)),
         compare(F::Ip4Destination, C::Equal, ip("10.1.0.2")),
@@ -204,6 +207,11 @@ fn every_statement_is_read_back_as_itself_and_as_no_other() {
     }
     let (ours, theirs) = listings(&host, &operations);
     assert_eq!(ours, theirs);
+    // What a saved rule set is when `nft` has loaded it again.
+    let written = nft.list_rules(TABLE, &chain.name).unwrap();
+    for (written, rule) in written[1..].iter().zip(&rules) {
+        assert!(written.does(rule), "{rule}, by nft: {written:?}");
+    }
     for text in [
         "ct state established,related counter",
         "fib daddr type local meta mark set",
