@@ -16,7 +16,7 @@ use crate::address::Span;
 impl Pool {
     /// The addresses that the attachment holds; those of an old file for the container only when
     /// there is none that names the interface, as in the reference. What can't be read is none of them
-    /// ([`Self::unread_of`]).
+    /// (`unread_of`).
     pub fn held_by(&mut self, container: &ContainerId, ifname: &IfName) -> Result<Vec<IpAddr>> {
         if let Some(addresses) = self.known(container, ifname)? {
             return Ok(addresses);
