@@ -19,7 +19,7 @@ use std::time::Duration;
 use conformance::{Options, Report, Spec};
 use testsupport::{bin_dir, example};
 
-/// A folder `…/FAULT` with one wrong plugin in it.
+/// A folder `…/FAULT`, which nobody else has, with one wrong plugin in it.
 struct Wrong {
     place: PathBuf,
     options: Options,
@@ -27,7 +27,7 @@ struct Wrong {
 
 impl Wrong {
     fn new(fault: &str, plugin: &str) -> Self {
-        let name = format!("causeway-conformance-{}-{fault}", std::process::id());
+        let name = format!("causeway-conformance-{}-{plugin}-{fault}", std::process::id());
         let place = env::temp_dir().join(name);
         let folder = place.join(fault);
         fs::create_dir_all(&folder).unwrap();
