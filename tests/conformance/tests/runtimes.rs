@@ -17,14 +17,14 @@ use conformance::runtimes::runtimes;
 use conformance::{Finding, Level, Options, Outcome};
 use testsupport::{PLUGINS, bin_dir, example};
 
-/// A folder of plugins, gone when dropped.
+/// A folder of plugins in one of its own, gone when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
     /// One with these plugins of the suite.
     fn with(name: &str, plugins: &[&str]) -> Self {
-        let place = env::temp_dir().join(format!("causeway-runtimes-{}", std::process::id()));
-        let folder = place.join(name);
+        let place = format!("causeway-runtimes-{}-{name}", std::process::id());
+        let folder = env::temp_dir().join(place).join(name);
         fs::create_dir_all(&folder).unwrap();
         for plugin in plugins {
             symlink(bin_dir().join(plugin), folder.join(plugin)).unwrap();
@@ -39,7 +39,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
+        fs::remove_dir_all(self.0.parent().unwrap()).ok();
     }
 }
 
