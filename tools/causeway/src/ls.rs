@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::attachments::{Attached, Attachments, Key, Limits, State};
 use crate::exit::Exit;
 use crate::networks::{Network, Networks, Places};
-use crate::output::{Colour, Output, Table};
+use crate::output::{Colour, Output, Table, distinct};
 
 /// The listing, as JSON has it.
 #[derive(Serialize)]
@@ -247,7 +247,7 @@ fn line(
         plain(mac(attached).unwrap_or_default()),
         plain(host),
         plain(bridge(attached, attachments).unwrap_or_default().to_owned()),
-        plain(joined(attached.ports.iter().map(ToString::to_string).collect())),
+        plain(joined(distinct(&attached.ports))),
         plain(attached.limits.to_string()),
         plain(attached.since().map(age).unwrap_or_default()),
         (colour(attached.state), attached.state.word().to_owned()),

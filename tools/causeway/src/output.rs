@@ -180,6 +180,17 @@ impl Table {
     }
 }
 
+/// What people are shown of things that look the same: a port is there for each IP version that it leads to.
+pub(crate) fn distinct(things: &[impl ToString]) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in things.iter().map(ToString::to_string) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,7 +141,7 @@ fn is_busy(shown: &Shown) -> bool {
 fn shown(attached: &Attached) -> Shown {
     let addresses = attached.addresses();
     let addresses: Vec<String> = addresses.iter().map(|one| one.ip().to_string()).collect();
-    let ports: Vec<String> = attached.ports.iter().map(ToString::to_string).collect();
+    let ports = output::distinct(&attached.ports);
     let rules: Vec<&str> = attached.rules.iter().map(|rules| rules.word()).collect();
     Shown::from([
         ("state", json!(attached.state.word())),

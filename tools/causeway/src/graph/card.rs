@@ -3,6 +3,7 @@
 use super::picture::{Bridge, Drawn, Part};
 use super::style::{CHARACTER, LINE, Line, escaped, shortened, wrap};
 use crate::attachments::State;
+use crate::output::distinct;
 
 /// Characters in a line: an IPv6 address with its prefix.
 const COLUMNS: usize = 43;
@@ -41,8 +42,7 @@ impl<'a> Card<'a> {
         let own: Vec<String> =
             drawn.traits().into_iter().filter(|word| !shared.contains(word)).collect();
         add("faint", wrap(&own, COLUMNS, 3));
-        let ports: Vec<String> = drawn.listed.ports.iter().map(ToString::to_string).collect();
-        add("port", wrap(&ports, COLUMNS, MAX_PORT_LINES));
+        add("port", wrap(&distinct(&drawn.listed.ports), COLUMNS, MAX_PORT_LINES));
         Self { drawn, lines }
     }
 

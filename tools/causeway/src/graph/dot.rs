@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::picture::{Bridge, Drawn, Part, Picture};
 use crate::attachments::State;
+use crate::output::distinct;
 
 /// Draws it.
 pub(super) fn draw(picture: &Picture) -> String {
@@ -55,8 +56,7 @@ fn draw_attachment(text: &mut String, drawn: &Drawn, (bridge, number): (usize, u
     let host = listed.host_interface.clone().unwrap_or_else(|| "no link".to_owned());
     writeln!(text, "    bridge{bridge} -> {name} [label={}{edge}];", quoted(&[host])).ok();
     if !listed.ports.is_empty() {
-        let ports: Vec<String> = listed.ports.iter().map(ToString::to_string).collect();
-        let label = quoted(&ports);
+        let label = quoted(&distinct(&listed.ports));
         writeln!(text, "    host -> {name} [label={label}, arrowhead=normal, constraint=false];")
             .ok();
     }

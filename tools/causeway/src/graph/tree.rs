@@ -3,7 +3,7 @@
 use super::picture::{Bridge, Drawn, Picture};
 use crate::attachments::State;
 use crate::ls;
-use crate::output::{Colour, Output};
+use crate::output::{Colour, Output, distinct};
 
 /// Draws it.
 pub(super) fn draw(picture: &Picture, output: Output) -> String {
@@ -50,7 +50,7 @@ fn draw_attachment(
         text.push_str(&format!("{below}     {}\n", facts.join(", ")));
     }
     if !drawn.listed.ports.is_empty() {
-        let ports: Vec<String> = drawn.listed.ports.iter().map(ToString::to_string).collect();
+        let ports = distinct(&drawn.listed.ports);
         text.push_str(&format!("{below}     published {}\n", ports.join(", ")));
     }
 }

@@ -89,6 +89,9 @@ fn both_ip_versions_are_put_back() {
         assert!(scene.web.pings(&outside), "outside, masqueraded");
     };
     flows();
+    // A port that leads to both addresses is shown once.
+    let listing = scene.node.text(&["ls"], 0);
+    assert_eq!(listing.matches("8080→80/tcp").count(), 1, "{listing}");
     scene.run("sysctl -qw net.ipv6.conf.all.forwarding=0");
     scene.mends(&scene.finds(&["forwarding-off"]));
     flows();
