@@ -146,7 +146,7 @@ pub(crate) enum Command {
     },
     /// Say what an ADD would do here, line by line, without doing it
     Plan(preview::Target),
-    /// Say what an error code, a finding, a key of the configuration or an error text means
+    /// Say what an error code, a finding, a state, a key of the configuration or an error text means
     Explain {
         /// A number, a word, or a text, which may be the error object of a plugin
         #[arg(required = true)]

@@ -1,6 +1,6 @@
-//! `causeway explain`: what an error code, a finding, a key or an error text means, and what to do.
+//! `causeway explain`: what an error code, a finding, a state, a key or an error text means, and what to do.
 //!
-//! Codes are those of the table that the plugins' errors come from; keys and findings are explained by the
+//! Codes are those of the table that the plugins' errors come from; keys, findings and states are explained by the
 //! tables of docs/plugins and docs/operating.md, which this executable holds.
 
 use cni_common::{Code, Error, Result};
@@ -57,7 +57,7 @@ pub(crate) fn explain(what: &str, output: Output) -> Result<Exit> {
     let explanations = find(what);
     if explanations.is_empty() {
         let message = format!(
-            "{what:?} is no code, finding or key of this suite, and no error text that it knows"
+            "{what:?} is no code, finding, state or key of this suite, and no error text that it knows"
         );
         return Err(Error::new(Code::InvalidConfig, message));
     }
@@ -75,6 +75,7 @@ fn find(what: &str) -> Vec<Explanation> {
     let codes: Vec<Code> = codes(what);
     let mut all: Vec<Explanation> = codes.into_iter().map(of_code).collect();
     all.extend(rows(OPERATING, "| Finding |", "", what));
+    all.extend(rows(OPERATING, "| State |", "", what));
     for (plugin, page) in PLUGINS {
         all.extend(rows(page, "| Key |", plugin, what));
         all.extend(rows(page, "| Key or variable |", plugin, what));
@@ -133,6 +134,9 @@ fn rows(document: &str, title: &str, owner: &str, word: &str) -> Vec<Explanation
                 means: cell(0),
                 advice: format!("in the reference plugins: {}", cell(1)),
             },
+            "| State |" => {
+                Explanation { what: word.to_owned(), means: cell(0), advice: advice_of_state(word) }
+            }
             _ => Explanation {
                 what: word.to_owned(),
                 means: cell(0),
@@ -141,6 +145,16 @@ fn rows(document: &str, title: &str, owner: &str, word: &str) -> Vec<Explanation
         });
     }
     found
+}
+
+/// The finding that is told of attachments in this state, as their rows name it.
+fn advice_of_state(state: &str) -> String {
+    let named = format!("(`{}`)", state.to_ascii_lowercase());
+    let row = OPERATING.lines().find(|line| line.contains(&named)).unwrap_or_default();
+    match row.split('`').nth(1) {
+        Some(finding) => format!("causeway explain {finding} says what mends it"),
+        None => "nothing is wrong with it".to_owned(),
+    }
 }
 
 /// `[text](page.md)` as its text.
@@ -207,6 +221,18 @@ mod tests {
         assert!(first("cooldownseconds").contains("host-local (ipam)"));
         assert!(first("port-off-bridge").contains("no port of it"));
         assert!(first("logFile").contains("every plugin"));
+    }
+
+    #[test]
+    fn states_lead_to_their_findings() {
+        let advice = |what: &str| find(what).first().map(|one| one.advice.clone());
+        for (state, words) in [
+            ("alive", "nothing is wrong with it"),
+            ("gone", "causeway explain dead-attachment says what mends it"),
+            ("only-lease", "causeway explain lease-without-interface says what mends it"),
+        ] {
+            assert_eq!(advice(state).as_deref(), Some(words), "{state}");
+        }
     }
 
     #[test]
