@@ -39,8 +39,9 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// All of them.
-pub(crate) const ALL: [Scenario; 9] = [
+pub(crate) const ALL: [Scenario; 10] = [
     PLAIN,
+    Scenario { state: state("held-100", "100 leases held"), held: 100, ..PLAIN },
     Scenario { state: state("held", "60,000 leases held"), held: 60_000, ..PLAIN },
     Scenario { state: state("attached-200", "200 containers attached"), others: 200, ..PLAIN },
     Scenario { state: state("attached", "500 containers attached"), others: 500, ..PLAIN },
