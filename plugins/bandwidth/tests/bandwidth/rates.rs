@@ -7,7 +7,7 @@ use crate::world::{LONG, SHORT, Way, World, limits, transfer, with};
 
 /// How often a transfer is tried: a busy machine makes it slower for a while, and faster after that by
 /// what the burst makes up for.
-const TRIES: u32 = 3;
+const TRIES: u32 = 8;
 
 /// Within 10 %; headers are 4 % of it.
 #[track_caller]
