@@ -20,6 +20,13 @@ use crate::types::Attachment;
 
 /// Every lock is a byte of this one file.
 pub const LOCK_FILE: &str = "/run/cni/causeway.lock";
+/// The number of the lock of all who make host ports by iptables. It and those below are behind the numbers of
+/// attachments' locks, which have 44 bits, and before those of ifb devices' (`names::ifb`).
+pub const IPTABLES_PORTS: i64 = 1 << 44;
+/// That of the lock on `route_localnet` of all links.
+pub const ROUTE_LOCALNET: i64 = IPTABLES_PORTS + 1;
+/// That of the lock of whose turn it is to change nf_tables.
+pub const NFTABLES_TURN: i64 = IPTABLES_PORTS + 2;
 /// Longer than an ADD that moves, and so short that an ADD which waited first ends before the
 /// kubelet's deadline of four minutes all the same.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);

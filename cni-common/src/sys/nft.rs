@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 pub use self::answer::{Answers, read_answers};
-use super::attacher::LOCK_FILE;
+use super::attacher::{LOCK_FILE, NFTABLES_TURN};
 use super::byte_lock::ByteLock;
 use super::netfilter::NetfilterSocket;
 use super::removal;
@@ -27,8 +27,6 @@ use crate::nft::{Generation, Operation};
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// After how many lost races a change waits for its turn among those that have lost as many.
 const RACES: usize = 3;
-/// The number of the lock that is the turn, beyond those of attachments and of `portmap`.
-const TURN: i64 = (1 << 44) + 2;
 
 /// A connection to the packet filter of one network namespace.
 #[derive(Debug)]
@@ -137,7 +135,8 @@ impl Nft {
             // Without it, of many at once on a slow machine some would lose every race to others.
             if races == RACES {
                 let left = CHANGE_TIMEOUT.saturating_sub(started.elapsed());
-                _turn = ByteLock::acquire(Path::new(LOCK_FILE), TURN, left).unwrap_or_default();
+                let turn = ByteLock::acquire(Path::new(LOCK_FILE), NFTABLES_TURN, left);
+                _turn = turn.unwrap_or_default();
             }
             let (operations, expected) = look(self)?;
             if operations.is_empty() {

@@ -6,6 +6,7 @@ use std::path::Path;
 use cni_common::packet_filter::first_supported;
 use cni_common::packet_filter::reference::host_port;
 use cni_common::skel::{Added, AttachmentRequest, Made};
+use cni_common::spec::CniResult;
 use cni_common::sys::nft::Nft;
 use cni_common::types::Attachment;
 use cni_common::{Error, Result, log};
@@ -20,10 +21,8 @@ pub const NO_PREV_RESULT: &str = "must be called as chained plugin";
 
 /// Maps the ports. Without any nothing is touched, but for those of an earlier ADD.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
-    let config = log::configuration_step(|| Config::parse(&request.request.config))?;
-    let result = request.required_prev_result(NO_PREV_RESULT)?;
+    let (result, config, targets) = read(request)?;
     let attachment = request.attachment.clone();
-    let targets = Targets::of(&result, &attachment.ifname);
     let is_mapped = targets.iter().any(|(version, _)| plan::is_mapped(&config, version));
     if !is_mapped {
         if !config.mappings.is_empty() {
@@ -37,6 +36,14 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
         mapped.map((&config, &targets), netns)?;
         Ok(result)
     })
+}
+
+/// What the request says.
+pub(crate) fn read(request: &AttachmentRequest<'_>) -> Result<(CniResult, Config, Targets)> {
+    let config = log::configuration_step(|| Config::parse(&request.request.config))?;
+    let result = request.required_prev_result(NO_PREV_RESULT)?;
+    let targets = Targets::of(&result, &request.attachment.ifname);
+    Ok((result, config, targets))
 }
 
 /// What an ADD has mapped. What an earlier one has mapped stays when this one is refused.

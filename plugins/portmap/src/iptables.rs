@@ -8,7 +8,7 @@ use std::time::Duration;
 use cni_common::nft::IpVersion;
 use cni_common::packet_filter::iptables_text::input;
 use cni_common::packet_filter::{Report, iptables};
-use cni_common::sys::attacher::LOCK_FILE;
+use cni_common::sys::attacher::{IPTABLES_PORTS, LOCK_FILE};
 use cni_common::sys::byte_lock::ByteLock;
 use cni_common::sys::iptables::Protocol;
 use cni_common::sys::netns;
@@ -22,8 +22,6 @@ use crate::holder::{self, Held};
 use crate::target::Targets;
 use crate::text::{self, DNAT, GUARD_TABLE, Owner, TABLE, Wanted};
 
-/// The lock of all ADDs with this backend: behind all those of attachments, which have 44 bits.
-const LOCK: i64 = 1 << 44;
 /// As long as an attachment's own lock is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -36,7 +34,8 @@ pub fn ensure(
 ) -> Result<()> {
     let doing = || format!("map the ports of {attachment} by iptables");
     // Between the look for who has a port and its own rules no other ADD may come.
-    let _lock = ByteLock::acquire(Path::new(LOCK_FILE), LOCK, TIMEOUT).with_context(doing)?;
+    let _lock =
+        ByteLock::acquire(Path::new(LOCK_FILE), IPTABLES_PORTS, TIMEOUT).with_context(doing)?;
     let mut tables = Vec::new();
     for (protocol, wanted) in wanted(attachment, (config, targets), netns) {
         let save = iptables::save(protocol, TABLE).with_context(doing)?;

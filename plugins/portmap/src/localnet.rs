@@ -6,6 +6,7 @@
 //! setting goes first. One lock keeps an ADD from finding it set when it is about to go.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use cni_common::nft::{Element, IpVersion, Operation, Value};
 use cni_common::packet_filter::reference::host_port;
 use cni_common::packet_filter::table::{self, INET as TABLE};
 use cni_common::packet_filter::{ElementKey, element};
-use cni_common::sys::attacher::LOCK_FILE;
+use cni_common::sys::attacher::{LOCK_FILE, ROUTE_LOCALNET};
 use cni_common::sys::byte_lock::ByteLock;
 use cni_common::sys::nft::Nft;
 use cni_common::sys::{Netlink, sysctl};
@@ -24,9 +25,6 @@ use crate::config::{Config, Snat};
 use crate::plan;
 use crate::target::Targets;
 
-/// The lock on the setting: behind those of attachments, which have 44 bits, and that of backend
-/// `iptables`.
-const LOCK: i64 = (1 << 44) + 1;
 /// As long as an attachment's own lock is waited for.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -46,50 +44,47 @@ pub enum Guard {
 
 /// Sets `route_localnet` of the link that leads to the container. To be called when the guard is there.
 pub fn let_out(what: (&Config, &Targets), guard: Guard) -> Result<()> {
-    let found = Netlink::open().and_then(|mut host| {
-        let index = outgoing_index(&mut host, what)?;
-        index.map_or(Ok(None), |index| name_of(&mut host, index))
-    });
-    found.and_then(|link| link.map_or(Ok(()), |link| open(&link, guard))).map_err(failed)
+    let_all_out([what], guard)
 }
 
-/// The same for many containers, each link once; the guard is that of nftables.
-pub fn let_all_out<'a>(all: impl Iterator<Item = (&'a Config, &'a Targets)>) -> Result<()> {
+/// The same for many containers, each link once.
+pub fn let_all_out<'a>(
+    all: impl IntoIterator<Item = (&'a Config, &'a Targets)>,
+    guard: Guard,
+) -> Result<()> {
+    let targets: Vec<IpAddr> = all.into_iter().filter_map(needed_target).collect();
+    let opened = outgoing_links(&targets)
+        .and_then(|links| links.iter().try_for_each(|link| open(link, guard)));
+    opened.context("unable to enable route_localnet")
+}
+
+/// The container's address, if what the host sends from 127.0.0.1 is to reach it.
+fn needed_target((config, targets): (&Config, &Targets)) -> Option<IpAddr> {
+    let is_needed = config.snat != Snat::Nobody && plan::is_mapped(config, IpVersion::V4);
+    let (_, target) = targets.iter().find(|(version, _)| *version == IpVersion::V4)?;
+    is_needed.then(|| target.ip())
+}
+
+/// The names of the links that lead to these addresses.
+fn outgoing_links(targets: &[IpAddr]) -> Result<Vec<String>> {
+    if targets.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut host = Netlink::open()?;
     let mut links = BTreeSet::new();
-    for what in all {
-        links.extend(outgoing_index(&mut host, what).map_err(failed)?);
-    }
-    for index in links {
-        if let Some(link) = name_of(&mut host, index).map_err(failed)? {
-            open(&link, Guard::Nftables).map_err(failed)?;
+    for ip in targets {
+        let index = host.find_outgoing_link(*ip)?;
+        if index.is_none() {
+            // A bridge without an address, as of an internal network, has no way to the container.
+            log::debug(|| format!("no route_localnet: the host has no route to {ip}"));
         }
+        links.extend(index);
     }
-    Ok(())
-}
-
-fn failed(error: Error) -> Error {
-    error.context("unable to enable route_localnet")
-}
-
-/// The link that leads to the container, if what the host sends from 127.0.0.1 is to leave by it.
-fn outgoing_index(
-    host: &mut Netlink,
-    (config, targets): (&Config, &Targets),
-) -> Result<Option<u32>> {
-    let is_needed = config.snat != Snat::Nobody && plan::is_mapped(config, IpVersion::V4);
-    let target = targets.iter().find(|(version, _)| *version == IpVersion::V4);
-    let Some((_, target)) = target.filter(|_| is_needed) else { return Ok(None) };
-    let index = host.find_outgoing_link(target.ip())?;
-    if index.is_none() {
-        // A bridge without an address, as of an internal network, has no way to the container.
-        log::debug(|| format!("no route_localnet: the host has no route to {}", target.ip()));
+    let mut names = Vec::new();
+    for index in links {
+        names.extend(host.find_link_by_index(index)?.map(|link| link.name));
     }
-    Ok(index)
-}
-
-fn name_of(host: &mut Netlink, index: u32) -> Result<Option<String>> {
-    Ok(host.find_link_by_index(index)?.map(|link| link.name))
+    Ok(names)
 }
 
 fn open(link: &str, guard: Guard) -> Result<()> {
@@ -217,7 +212,7 @@ fn name(link: &str) -> String {
 
 /// `None` where there can't be a lock. Asked for twice: what was in the way may have passed.
 fn lock() -> Result<Option<ByteLock>> {
-    let acquire = || ByteLock::acquire(Path::new(LOCK_FILE), LOCK, TIMEOUT);
+    let acquire = || ByteLock::acquire(Path::new(LOCK_FILE), ROUTE_LOCALNET, TIMEOUT);
     let lock = match acquire() {
         Ok(None) => acquire(),
         other => other,

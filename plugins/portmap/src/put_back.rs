@@ -5,19 +5,19 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use cni_common::nft::FoundChain;
+use cni_common::packet_filter;
 use cni_common::packet_filter::iptables::{PROTOCOLS, nftables_table};
 use cni_common::packet_filter::reference::host_port;
-use cni_common::packet_filter::{self};
 use cni_common::skel::AttachmentRequest;
 use cni_common::sys::iptables::has_legacy_table;
 use cni_common::sys::nft::Nft;
 use cni_common::types::Attachment;
 use cni_common::{Code, Context, Error, Result};
 
-use crate::add::NO_PREV_RESULT;
 use crate::config::{Backend, Config};
+use crate::localnet::Guard;
 use crate::target::Targets;
-use crate::{flows, localnet, plan, text};
+use crate::{add, flows, localnet, plan, text};
 
 /// What an ADD would map.
 #[derive(Clone, Debug)]
@@ -31,10 +31,8 @@ pub struct Ports {
 impl Ports {
     /// What an ADD with this request would.
     pub fn of(request: &AttachmentRequest<'_>) -> Result<Self> {
-        let config = Config::parse(&request.request.config)?;
-        let result = request.required_prev_result(NO_PREV_RESULT)?;
+        let (_result, config, targets) = add::read(request)?;
         let attachment = request.attachment.clone();
-        let targets = Targets::of(&result, &attachment.ifname);
         let netns = request.netns.clone().unwrap_or_default();
         Ok(Self { attachment, config, targets, netns })
     }
@@ -61,7 +59,7 @@ pub fn together(all: &[Ports]) -> Result<()> {
     let wanted = all.iter().map(|one| plan::wanted(&one.attachment, one.what(), &one.netns));
     packet_filter::ensure_together(&mut nft, wanted.collect())
         .with_context(|| format!("map the ports of {} attachments", all.len()))?;
-    localnet::let_all_out(all.iter().map(Ports::what))?;
+    localnet::let_all_out(all.iter().map(Ports::what), Guard::Nftables)?;
     let versions = |one: &Ports| one.targets.iter().map(|(version, _)| version).collect::<Vec<_>>();
     flows::forget_sent_to_any(all.iter().map(|one| (&one.config, versions(one))));
     Ok(())
