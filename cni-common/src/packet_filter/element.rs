@@ -1,5 +1,7 @@
 //! Elements by their keys, and deleting those that still belong to their owner.
 
+use std::net::IpAddr;
+
 use crate::Result;
 use crate::nft::{Element, KeyType, Operation, Set, Table, Value};
 use crate::sys::nft::Nft;
@@ -31,6 +33,17 @@ impl ElementKey {
     pub(crate) fn deletion(&self) -> Operation {
         Operation::DeleteElement(self.table, self.set.name.clone(), self.key.clone())
     }
+}
+
+/// The addresses that are the keys of a set, each with the comment that says whose it is.
+pub fn list_addresses(nft: &mut Nft, (table, set): (Table, &Set)) -> Result<Vec<(String, IpAddr)>> {
+    let mut addresses = Vec::new();
+    for element in nft.list_elements(table, set)? {
+        if let [Value::Ip(ip)] = element.key[..] {
+            addresses.push((element.comment, ip));
+        }
+    }
+    Ok(addresses)
 }
 
 /// Those elements that are there now and wanted.

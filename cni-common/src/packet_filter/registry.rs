@@ -42,6 +42,12 @@ impl Registry {
         Element::new(key, comment).with_data(vec![Value::Mark(count)])
     }
 
+    /// The comments of all attachments in the map.
+    pub fn list_owners(&self, nft: &mut Nft) -> Result<Vec<String>> {
+        let found = nft.list_elements(self.table, &self.set)?;
+        Ok(found.into_iter().map(|element| element.comment).collect())
+    }
+
     /// How many elements the attachment of this comment has; `None` if it is not in the map.
     pub fn count(
         &self,

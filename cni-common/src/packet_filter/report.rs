@@ -14,6 +14,15 @@ impl Report {
         self.0.push(fault);
     }
 
+    /// Whether the table is there, without which nothing of it is to be looked at.
+    pub fn table(&mut self, nft: &mut Nft, table: Table) -> Result<bool> {
+        let is_there = nft.has_table(table)?;
+        if !is_there {
+            self.fault(format!("table {table}: missing"));
+        }
+        Ok(is_there)
+    }
+
     /// Looks at a base chain and all its rules.
     pub fn chain(
         &mut self,

@@ -25,14 +25,12 @@ pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     }
     subject.zone = nftables::zone_of(&mut nft, &subject)?;
     let mut report = Report::default();
-    if nft.has_table(INET)? {
+    if report.table(&mut nft, INET)? {
         nftables::check(&mut nft, (&subject, &config), &mut report)?;
         for protocol in subject.protocols() {
             let faults = accept::faults(&mut nft, protocol, &config)?;
             faults.into_iter().for_each(|fault| report.fault(fault));
         }
-    } else {
-        report.fault(format!("table {INET}: missing"));
     }
     // A container of the reference goes on when the executables are replaced.
     if !report.is_empty() && !nftables::is_registered(&mut nft, &subject)? {

@@ -45,13 +45,6 @@ pub fn ensure_together(nft: &mut Nft, all: &[&Subject], config: &Config) -> Resu
     Ok(())
 }
 
-/// The comments of all attachments that have anything here.
-pub fn list_owners(nft: &mut Nft) -> Result<HashSet<String>> {
-    let registry = plan::attachments();
-    let found = nft.search_elements((INET, registry.set()), usize::MAX, |_all| true)?;
-    Ok(found.into_iter().map(|element| element.comment).collect())
-}
-
 /// The addresses that are let through, each with the comment of its attachment; none where attachments have more than
 /// that, on a bridge with a policy or in a zone.
 pub fn list_addresses(nft: &mut Nft) -> Result<HashSet<(String, IpAddr)>> {
@@ -62,11 +55,7 @@ pub fn list_addresses(nft: &mut Nft) -> Result<HashSet<(String, IpAddr)>> {
     }
     let mut addresses = HashSet::new();
     for set in plan::all_addresses() {
-        for element in nft.search_elements((INET, &set), usize::MAX, |_all| true)? {
-            if let [Value::Ip(ip)] = element.key[..] {
-                addresses.insert((element.comment, ip));
-            }
-        }
+        addresses.extend(element::list_addresses(nft, (INET, &set))?);
     }
     Ok(addresses)
 }

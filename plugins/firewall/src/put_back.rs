@@ -8,7 +8,7 @@ use cni_common::{Code, Error, Result};
 use crate::config::{Backend, Config};
 use crate::foreign::{self, Senders};
 use crate::subject::Subject;
-use crate::{accept, add, nftables, zone};
+use crate::{accept, add, nftables, plan, zone};
 
 /// Makes again what is missing of it.
 pub fn one(request: &AttachmentRequest<'_>) -> Result<()> {
@@ -42,7 +42,7 @@ pub fn together(all: &[Passage]) -> Result<()> {
         && foreign::require_no_old_table(&senders.protocols).is_ok()
         && zone::find(&mut nft, config, Code::TryAgainLater)?.is_none();
     // What is there of an attachment may be for an address, or of a policy, that it has no more.
-    let owners = nftables::list_owners(&mut nft)?;
+    let owners = plan::attachments().list_owners(&mut nft)?;
     if !is_simple || subjects.iter().any(|one| owners.contains(&one.comment())) {
         let message = "there is more to do than to add to the suite's own tables";
         return Err(Error::new(Code::Internal, message));

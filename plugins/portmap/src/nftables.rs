@@ -156,10 +156,9 @@ fn remove_all(
 
 /// The attachments of the network whose namespace is gone.
 pub fn dead(nft: &mut Nft, network: &NetworkName) -> Result<HashSet<Attachment>> {
-    let registry = plan::attachments();
-    let all = nft.search_elements((TABLE, registry.set()), usize::MAX, |_all| true)?;
+    let owners = plan::attachments().list_owners(nft)?;
     let mut dead = HashSet::new();
-    for attachment in all.iter().filter_map(|one| owner::parse_comment(&one.comment)) {
+    for attachment in owners.iter().filter_map(|one| owner::parse_comment(one)) {
         if attachment.network == *network && is_dead(nft, &attachment)? {
             dead.insert(attachment);
         }
@@ -174,8 +173,7 @@ pub fn check(
     (config, targets): (&Config, &Targets),
     report: &mut Report,
 ) -> Result<()> {
-    if !nft.has_table(TABLE)? {
-        report.fault(format!("table {TABLE}: missing"));
+    if !report.table(nft, TABLE)? {
         return Ok(());
     }
     for (chain, rule) in plan::shared_chains() {

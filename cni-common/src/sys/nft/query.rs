@@ -101,6 +101,11 @@ impl Nft {
         Ok(found)
     }
 
+    /// All elements of the set: none if it has none, or is not there.
+    pub fn list_elements(&mut self, table: Table, set: &Set) -> Result<Vec<Element>> {
+        self.search_elements((table, set), usize::MAX, |_all| true)
+    }
+
     /// The first few elements of the set: none if it has none, or is not there.
     pub fn first_elements(&mut self, table: Table, set: &Set) -> Result<Vec<Element>> {
         let name = &set.name;

@@ -72,8 +72,7 @@ pub fn check(subject: &Subject<'_>, mac: Mac) -> Result<()> {
 /// What is missing or altered of our rules.
 fn missing(nft: &mut Nft, subject: &Subject<'_>, mac: Mac) -> Result<Report> {
     let mut report = Report::default();
-    if !nft.has_table(TABLE)? {
-        report.fault(format!("table {TABLE}: missing"));
+    if !report.table(nft, TABLE)? {
         return Ok(report);
     }
     report.chain(nft, TABLE, (&chain(), &rules()))?;
@@ -85,7 +84,7 @@ fn missing(nft: &mut Nft, subject: &Subject<'_>, mac: Mac) -> Result<Report> {
 
 /// The comments of all attachments whose port is guarded.
 pub fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
-    let found = nft.search_elements((TABLE, &ports()), usize::MAX, |_all| true)?;
+    let found = nft.list_elements(TABLE, &ports())?;
     Ok(found.into_iter().map(|element| element.comment).collect())
 }
 

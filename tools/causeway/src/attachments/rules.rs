@@ -65,8 +65,8 @@ pub(super) fn read(found: &mut Attachments, nft: &mut Nft) -> Result<()> {
         |rules, comments: Vec<String>| owners.extend(comments.into_iter().map(|one| (rules, one)));
     note(Rules::Masquerading, masquerade::list_owners(nft)?);
     note(Rules::MacCheck, spoofcheck::list_owners(nft)?);
-    note(Rules::Ports, registered(nft, &portmap::attachments())?);
-    note(Rules::Firewall, registered(nft, &causeway_firewall::plan::attachments())?);
+    note(Rules::Ports, portmap::attachments().list_owners(nft)?);
+    note(Rules::Firewall, causeway_firewall::plan::attachments().list_owners(nft)?);
     if owners.is_empty() {
         return Ok(());
     }
@@ -93,16 +93,11 @@ pub(super) fn read(found: &mut Attachments, nft: &mut Nft) -> Result<()> {
     Ok(())
 }
 
-fn registered(nft: &mut Nft, registry: &Registry) -> Result<Vec<String>> {
-    let found = nft.search_elements((INET, registry.set()), usize::MAX, |_all| true)?;
-    Ok(found.into_iter().map(|element| element.comment).collect())
-}
-
 /// Every port that leads to a container, with the comment that says to which.
 fn published(nft: &mut Nft) -> Result<Vec<(String, Published)>> {
     let mut all = Vec::new();
     for map in portmap::maps() {
-        for element in nft.search_elements((INET, &map), usize::MAX, |_all| true)? {
+        for element in nft.list_elements(INET, &map)? {
             let port = port(&element.key, &element.data);
             all.extend(port.map(|port| (element.comment, port)));
         }

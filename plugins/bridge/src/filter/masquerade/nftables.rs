@@ -89,8 +89,7 @@ pub(super) fn check(
     addresses: &[IpNetwork],
     report: &mut Report,
 ) -> Result<()> {
-    if !nft.has_table(TABLE)? {
-        report.fault(format!("table {TABLE}: missing"));
+    if !report.table(nft, TABLE)? {
         return Ok(());
     }
     let places: BTreeSet<Place> =
@@ -112,8 +111,7 @@ pub(super) fn check(
 pub(super) fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
     let mut owners = Vec::new();
     for registry in [attachments(), former_attachments()] {
-        let found = nft.search_elements((TABLE, registry.set()), usize::MAX, |_all| true)?;
-        owners.extend(found.into_iter().map(|element| element.comment));
+        owners.extend(registry.list_owners(nft)?);
     }
     Ok(owners)
 }
@@ -125,11 +123,7 @@ pub(super) fn list_addresses(
 ) -> Result<Vec<(String, IpAddr)>> {
     let mut addresses = Vec::new();
     for place in places(nft, network)? {
-        for element in nft.search_elements((TABLE, &place.set()), usize::MAX, |_all| true)? {
-            if let [Value::Ip(ip)] = element.key[..] {
-                addresses.push((element.comment, ip));
-            }
-        }
+        addresses.extend(element::list_addresses(nft, (TABLE, &place.set()))?);
     }
     Ok(addresses)
 }
