@@ -9,6 +9,18 @@ archive() {
         sed -n "s/^$1 //p" | sort -u | head -n 1
 }
 
+# know_suite WORK SUITE: has apt know this suite alone, by WORK/apt/settings.
+know_suite() {
+    write_apt_settings "$1/apt" "$2"
+    APT_CONFIG=$1/apt/settings apt-get --quiet=2 update
+}
+
+# unpack_package WORK PACKAGE: WORK/unpacked, out of the suite that is known there, and the package in WORK.
+unpack_package() {
+    (cd "$1" && APT_CONFIG=$1/apt/settings apt-get --quiet=2 download "$2" &&
+        dpkg-deb --extract ./*.deb unpacked)
+}
+
 # write_apt_settings FOLDER SUITE: settings with which apt knows only this suite, and writes only here.
 write_apt_settings() {
     local main security key=/usr/share/keyrings/debian-archive-keyring.gpg

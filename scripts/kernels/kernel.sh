@@ -23,13 +23,11 @@ get_kernel() {
     say "fetching kernel $1 from Debian"
     mkdir -p "$kernel_cache"
     work=$(mktemp --directory "$kernel_cache/fetching.XXXX")
-    write_apt_settings "$work/apt" "$(suite_of "$1")"
-    local -x APT_CONFIG=$work/apt/settings
-    apt-get --quiet=2 update
-    package=$(apt-cache depends linux-image-cloud-amd64 |
+    know_suite "$work" "$(suite_of "$1")"
+    package=$(APT_CONFIG=$work/apt/settings apt-cache depends linux-image-cloud-amd64 |
         sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
     [ -n "$package" ] || fail "no linux-image-cloud-amd64 for kernel $1"
-    (cd "$work" && apt-get --quiet=2 download "$package" && dpkg-deb --extract ./*.deb unpacked)
+    unpack_package "$work" "$package"
     pick_from_package "$work" "${package#linux-image-}"
     rm -rf "$place"
     mv "$work/picked" "$place"
