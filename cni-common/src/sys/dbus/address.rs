@@ -29,16 +29,17 @@ pub fn parse(text: &str) -> Vec<Address> {
 
 fn address(text: &str) -> Option<Address> {
     let keys = text.strip_prefix("unix:")?;
-    let pair = |pair: &str| {
-        let (key, value) = pair.split_once('=')?;
-        Some((key.to_owned(), unescaped(value)?))
-    };
-    let pairs: Vec<_> = keys.split(',').map(pair).collect::<Option<_>>()?;
-    pairs.into_iter().find_map(|(key, value)| match key.as_str() {
+    let pairs: Vec<_> = keys.split(',').map(unescaped_pair).collect::<Option<_>>()?;
+    pairs.into_iter().find_map(|(key, value)| match key {
         "path" => Some(Address::Path(value)),
         "abstract" => Some(Address::Abstract(value)),
         _ => None,
     })
+}
+
+fn unescaped_pair(pair: &str) -> Option<(&str, Vec<u8>)> {
+    let (key, value) = pair.split_once('=')?;
+    Some((key, unescaped(value)?))
 }
 
 /// Bytes that may not stand in a value are written `%` and two hexadecimal digits.

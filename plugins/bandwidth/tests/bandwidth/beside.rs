@@ -51,9 +51,7 @@ fn packets_pass_the_program_and_are_limited() {
     world.address(1);
     world.add(&limits(8, 8));
     assert!(world.container.pings("10.1.0.1") && world.container.pings("fd00:1::1"));
-    let sent = world.run(&format!("ip -json -statistics link show {IFB}"));
-    let sent: serde_json::Value = serde_json::from_str(&sent).unwrap();
-    assert!(sent[0]["stats64"]["tx"]["packets"].as_u64().unwrap() > 0, "{sent}");
+    assert!(world.packets_sent_by(IFB) > 0);
 }
 
 #[test]
@@ -96,11 +94,7 @@ fn counter() -> Option<Counter> {
 #[track_caller]
 fn expect_both_at_work(world: &World, keys: &serde_json::Value, programs: [&Counter; 2]) {
     let seen = || programs.map(Counter::packets);
-    let limited = || {
-        let sent = world.run(&format!("ip -json -statistics link show {IFB}"));
-        let sent: serde_json::Value = serde_json::from_str(&sent).unwrap();
-        sent[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
-    };
+    let limited = || world.packets_sent_by(IFB);
     let (seen_before, limited_before) = (seen(), limited());
     assert!(world.container.pings("10.1.0.1") && world.container.pings("fd00:1::1"));
     let grew = seen().iter().zip(seen_before).all(|(now, before)| *now >= before + 2);

@@ -148,9 +148,18 @@ impl World {
 
     /// The index of a link of the host.
     pub(crate) fn index(&self, link: &str) -> u32 {
-        let text = self.run(&format!("ip -json link show {link}"));
+        u32::try_from(self.shown(link)["ifindex"].as_u64().unwrap()).unwrap()
+    }
+
+    /// How many packets a link of the host has sent.
+    pub(crate) fn packets_sent_by(&self, link: &str) -> u64 {
+        self.shown(link)["stats64"]["tx"]["packets"].as_u64().unwrap()
+    }
+
+    fn shown(&self, link: &str) -> Value {
+        let text = self.run(&format!("ip -json -statistics link show {link}"));
         let links: Value = serde_json::from_str(&text).unwrap();
-        u32::try_from(links[0]["ifindex"].as_u64().unwrap()).unwrap()
+        links[0].clone()
     }
 
     pub(crate) fn has(&self, link: &str) -> bool {

@@ -9,7 +9,7 @@ use std::thread;
 use serde_json::json;
 use testsupport::{Container, Outside};
 
-use crate::node::{Node, attachment, lease, pods};
+use crate::node::{Node, attachment, lease, pods_with};
 use crate::scene::Scene;
 
 #[test]
@@ -24,9 +24,8 @@ fn flushed_rules_are_put_back() {
 
 #[test]
 fn a_limit_that_was_taken_away_is_put_back() {
-    let mut network = pods();
     let bandwidth = json!({"type": "bandwidth", "capabilities": {"bandwidth": true}});
-    network["plugins"].as_array_mut().unwrap().push(bandwidth);
+    let network = pods_with(bandwidth);
     let node = Node::new(&[network]);
     let container = node.host.container("slow");
     let rates = json!({"ingressRate": 8_000_000, "ingressBurst": 8_000_000});

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testsupport::{Container, Outside, bin_dir, golden};
 
-use crate::node::{Node, attachment, pods, tool};
+use crate::node::{Node, attachment, pods, pods_with, tool};
 use crate::scene::Scene;
 
 const PAGE: &str = "docs/operating.md";
@@ -231,8 +231,7 @@ fn ends_that_take_different_lengths() {
 
 #[test]
 fn a_plugin_that_is_not_there() {
-    let mut network = pods();
-    network["plugins"].as_array_mut().unwrap().push(json!({"type": "sbr"}));
+    let network = pods_with(json!({"type": "sbr"}));
     let node = Node::new(&[network]);
     let _outside = node.host.outside();
     let _web = node.host.container("web");

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use testsupport::{REFERENCE_DIR, feature, not_run};
 
-use crate::node::{Node, attachment, call_of, lease, pods, succeeded};
+use crate::node::{Node, attachment, call_of, lease, pods, pods_with, succeeded};
 
 #[test]
 fn a_living_attachment_is_shown_with_all_that_is_known_of_it() {
@@ -60,9 +60,8 @@ fn a_living_attachment_is_shown_with_all_that_is_known_of_it() {
 
 #[test]
 fn limits_are_those_that_the_kernel_has() {
-    let mut network = pods();
     let limits = json!({"type": "bandwidth", "capabilities": {"bandwidth": true}});
-    network["plugins"].as_array_mut().unwrap().push(limits);
+    let network = pods_with(limits);
     let node = Node::new(&[network]);
     let attach = |name: &str, ifname: &str, rates: serde_json::Value| {
         let container = node.host.container(name);

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::json;
 use testsupport::Outside;
 
-use crate::node::{attachment, pods};
+use crate::node::{attachment, pods, pods_with};
 use crate::scene::Scene;
 
 #[test]
@@ -114,9 +114,8 @@ fn both_ip_versions_are_put_back() {
 
 #[test]
 fn what_firewall_opened_is_opened_again() {
-    let mut network = pods();
     let firewall = json!({"type": "firewall", "backend": "nftables"});
-    network["plugins"].as_array_mut().unwrap().push(firewall);
+    let network = pods_with(firewall);
     let scene = Scene::of(network);
     // The jump stands there already.
     scene.run("iptables -P FORWARD DROP");

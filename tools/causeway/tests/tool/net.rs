@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::node::{Node, lease, pods};
+use crate::node::{Node, lease, pods, pods_with};
 
 #[test]
 fn a_network_is_tried_without_any_runtime() {
@@ -43,8 +43,7 @@ fn a_network_is_tried_without_any_runtime() {
 
 #[test]
 fn an_add_that_fails_says_why_and_leaves_nothing() {
-    let mut network = pods();
-    network["plugins"].as_array_mut().unwrap().push(json!({"type": "not-there"}));
+    let network = pods_with(json!({"type": "not-there"}));
     let node = Node::new(&[network]);
     let container = node.host.container("blue");
     let path = container.path().to_str().unwrap();

@@ -22,6 +22,13 @@ pub(crate) fn pods() -> Value {
     ]})
 }
 
+/// The same with one more plugin at its end.
+pub(crate) fn pods_with(plugin: Value) -> Value {
+    let mut network = pods();
+    network["plugins"].as_array_mut().unwrap().push(plugin);
+    network
+}
+
 impl Node {
     /// A host with these networks.
     pub(crate) fn new(networks: &[Value]) -> Self {

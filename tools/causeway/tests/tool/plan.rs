@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::node::{Node, attachment, pods};
+use crate::node::{Node, attachment, pods, pods_with};
 
 fn lines(plan: &Value, plugin: usize) -> String {
     let lines = plan["plugins"][plugin]["lines"].as_array().unwrap();
@@ -11,8 +11,7 @@ fn lines(plan: &Value, plugin: usize) -> String {
 
 #[test]
 fn what_is_planned_is_what_an_add_does_and_nothing_is_done() {
-    let mut network = pods();
-    network["plugins"].as_array_mut().unwrap().push(json!({"type": "tuning"}));
+    let network = pods_with(json!({"type": "tuning"}));
     let node = Node::new(&[network]);
     let container = node.host.container("blue");
     let ports = r#"{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}"#;

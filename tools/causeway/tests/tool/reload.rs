@@ -9,7 +9,7 @@ use serde_json::json;
 use testsupport::Outside;
 
 use crate::metrics::example;
-use crate::node::pods;
+use crate::node::pods_with;
 use crate::scene::Scene;
 
 /// What an operator keeps in `/etc/nftables.conf` behind the line that flushes.
@@ -30,9 +30,8 @@ table inet filter {
 
 #[test]
 fn a_reload_of_nftables_is_found_and_mended_by_the_unit_that_follows_it() {
-    let mut network = pods();
     let firewall = json!({"type": "firewall", "backend": "nftables"});
-    network["plugins"].as_array_mut().unwrap().push(firewall);
+    let network = pods_with(firewall);
     let scene = Scene::of(network);
     let host = &scene.node.host;
     let file = host.temp_dir().join("nftables.conf");

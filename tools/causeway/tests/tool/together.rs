@@ -14,7 +14,7 @@ use cni_common::types::Attachment;
 use serde_json::json;
 use testsupport::Container;
 
-use crate::node::{Node, attachment, pods};
+use crate::node::{Node, attachment, pods, pods_with};
 
 /// Three containers, each with a published port: 8080, 8081, 8082.
 fn three() -> (Node, [Container; 3]) {
@@ -88,8 +88,7 @@ fn one_that_a_call_is_at_is_waited_for_when_the_others_are_mended() {
 
 #[test]
 fn one_that_firewall_lets_through_no_more_is_found_among_many() {
-    let mut network = pods();
-    network["plugins"].as_array_mut().unwrap().push(json!({"type": "firewall"}));
+    let network = pods_with(json!({"type": "firewall"}));
     let node = Node::new(&[network]);
     let _containers = ["a", "b", "c"].map(|name| node.attach("pods", name));
     for (part, element) in [
@@ -115,10 +114,9 @@ fn one_that_firewall_lets_through_no_more_is_found_among_many() {
 
 #[test]
 fn what_firewall_made_of_many_is_put_back_with_its_policy() {
-    let mut network = pods();
     let firewall =
         json!({"type": "firewall", "backend": "nftables", "ingressPolicy": "same-bridge"});
-    network["plugins"].as_array_mut().unwrap().push(firewall);
+    let network = pods_with(firewall);
     let node = Node::new(&[network]);
     let _containers = ["a", "b", "c"].map(|name| node.attach("pods", name));
     let rules = || node.host.run(["nft", "--stateless", "list", "table", "inet", "causeway"]);
