@@ -67,7 +67,7 @@ fn gets_what_is_not_recorded(bridge: &Link, recorded: Recorded) -> bool {
 ///
 /// The port is locked until the container has its addresses: what the kernel by itself says on a
 /// link that comes up (three or four multicast frames) would go out of every port of the bridge
-/// while the ADD waits, and be said again anyway.
+/// while the ADD waits, and be said again anyway. It has no IPv6 of its own (decision 48).
 pub(super) fn pair(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
     let mut operations = vec![
         Operation::CreatePair {
@@ -81,6 +81,7 @@ pub(super) fn pair(config: &BridgeConfig, ends: &Ends) -> Vec<Operation> {
             alias: ends.unfinished_alias.clone(),
             flags: PortFlags { locked: config.ipam_only_allocates(), ..config.port },
         },
+        sysctl(Place::Host, format!("ipv6/conf/{}/disable_ipv6", ends.host), "1"),
         sysctl(Place::Host, format!("ipv6/conf/{}/accept_ra", ends.host), "0"),
     ];
     if config.vlans.any() && !config.vlans.preserve_default {

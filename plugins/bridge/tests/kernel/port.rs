@@ -153,3 +153,18 @@ fn the_host_end_says_whose_it_is() {
     assert_says(&link, &["alias net/blue/eth0 pod shop/web-0"]);
     assert!(!link.contains("being attached"), "{alias:?} {link}");
 }
+
+#[test]
+fn a_port_has_no_ipv6_of_its_own_and_passes_that_of_its_container() {
+    let node = Node::giving(&["fd00:1::2/64"]);
+    let (blue, red) = (node.host.container("blue"), node.host.container("red"));
+    let keys = config(json!({"isGateway": true}));
+    let port = host_end(&node.add(&blue, &keys));
+    node.answer(&ips(&["fd00:1::3/64"]));
+    node.add(&red, &keys);
+    assert!(blue.pings("fd00:1::3") && blue.pings("fd00:1::1"), "{}", blue.state());
+    let addresses = node.host.run(["ip", "-6", "address", "show", "dev", &port]);
+    let routes = node.host.run(["ip", "-6", "route", "show", "table", "all", "dev", &port]);
+    assert_eq!((addresses.as_str(), routes.as_str()), ("", ""));
+    assert_says(&node.host.run(["ip", "-6", "address", "show", "dev", "br0"]), &["fe80:"]);
+}
