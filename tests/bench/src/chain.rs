@@ -9,12 +9,10 @@ use crate::contender::{Attachment, Contender, Seat};
 use crate::figures::{Figures, State, What, median};
 use crate::plugins::{Chained, NAMES, Plugins, Times, unwatched};
 use crate::profile;
-use crate::site::Site;
+use crate::site::{PAUSE, Site};
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// For what the kernel still does after a call that has ended.
-const PAUSE: Duration = Duration::from_millis(40);
 /// The ports of the container that is measured.
 const PORTS: [u16; 2] = [8080, 8443];
 /// The first of the others' ports.
@@ -138,7 +136,7 @@ impl Place {
         let host = Host::new();
         let folder = contender.folder().map(std::path::Path::to_owned);
         let calls = match folder {
-            None => Calls::Floor(Seat::new(&host, contender, 0, false)),
+            None => Calls::Floor(Seat::new(&host, contender, false)),
             Some(folder) => Calls::Suite(Plugins::new(&folder, host.temp_dir(), names)),
         };
         let attach = |number: u16| {

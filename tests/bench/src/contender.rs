@@ -35,12 +35,13 @@ pub(crate) struct Attachment {
     pub(crate) number: u16,
 }
 
-/// A contender's place on a host: a bridge, a subnet and a pool of its own.
+/// The bridge of a contender, on its own host; it is 10.80.0.1/16 there.
+const BRIDGE: &str = "bench0";
+
+/// A contender's place on a host: a bridge and a pool.
 pub(crate) struct Seat {
     contender: Contender,
     folder: PathBuf,
-    second_octet: u8,
-    bridge: String,
     bridge_index: String,
 }
 
@@ -68,29 +69,17 @@ impl Contender {
 }
 
 impl Seat {
-    /// The seat `number` on `host`. A suite makes its bridge itself; the floor's is made here.
-    pub(crate) fn new(host: &Host, contender: Contender, number: u8, masquerade: bool) -> Self {
-        let bridge = format!("bench{number}");
-        let second_octet = 80 + number;
+    /// The seat on `host`. A suite makes its bridge itself; the floor's is made here.
+    pub(crate) fn new(host: &Host, contender: Contender, masquerade: bool) -> Self {
         let bridge_index = match contender.is_suite() {
             true => String::new(),
-            false => make_bridge(host, &bridge, number, second_octet),
+            false => make_bridge(host),
         };
-        let folder = host.temp_dir().join(&bridge);
+        let folder = host.temp_dir().join(BRIDGE);
         fs::create_dir_all(folder.join("net")).unwrap();
-        let seat = Self { contender, folder, second_octet, bridge, bridge_index };
+        let seat = Self { contender, folder, bridge_index };
         fs::write(seat.config(), seat.network(masquerade)).unwrap();
         seat
-    }
-
-    /// Whose seat it is.
-    pub(crate) fn contender(&self) -> &Contender {
-        &self.contender
-    }
-
-    /// The bridge's name, which no other seat has.
-    pub(crate) fn bridge(&self) -> &str {
-        &self.bridge
     }
 
     fn config(&self) -> PathBuf {
@@ -102,12 +91,12 @@ impl Seat {
             "cniVersion": "1.0.0",
             "name": "net",
             "type": "bridge",
-            "bridge": self.bridge,
+            "bridge": BRIDGE,
             "isDefaultGateway": true,
             "ipMasq": masquerade,
             "ipam": {
                 "type": "host-local",
-                "subnet": format!("10.{}.0.0/16", self.second_octet),
+                "subnet": "10.80.0.0/16",
                 "dataDir": self.folder,
             },
         })
@@ -118,7 +107,7 @@ impl Seat {
     pub(crate) fn hold(&self, count: u32) {
         let ip = |number: u32| {
             let [_, _, c, d] = (number + 1).to_be_bytes();
-            Ipv4Addr::new(10, self.second_octet, c, d).to_string()
+            Ipv4Addr::new(10, 80, c, d).to_string()
         };
         let pool = self.folder.join("net");
         let first = 2000;
@@ -166,7 +155,7 @@ impl Seat {
     }
 
     fn floor(&self, file: &Path, command: &str, attachment: &Attachment) -> Command {
-        let name = format!("{}-{}", self.bridge, attachment.number);
+        let name = format!("floor{}", attachment.number);
         let mut process = Command::new(file);
         process.env_clear();
         if command == "DEL" {
@@ -174,14 +163,9 @@ impl Seat {
             return process;
         }
         let [high, low] = attachment.number.to_be_bytes();
-        let gateway = format!("10.{}.0.1", self.second_octet);
-        let address = format!("10.{}.{}.{low}/16", self.second_octet, 200 + high);
-        process.arg("add").arg(&attachment.netns).args([
-            &name,
-            &self.bridge_index,
-            &address,
-            &gateway,
-        ]);
+        let address = format!("10.80.{}.{low}/16", 200 + high);
+        process.arg("add").arg(&attachment.netns);
+        process.args([&name, &self.bridge_index, &address, "10.80.0.1"]);
         process
     }
 
@@ -250,14 +234,14 @@ impl Seat {
     }
 }
 
-/// Makes a bridge with a gateway's address; its index.
-fn make_bridge(host: &Host, bridge: &str, number: u8, second_octet: u8) -> String {
+/// Makes the floor's bridge, with the gateway's address; its index.
+fn make_bridge(host: &Host) -> String {
     for words in [
-        format!("ip link add {bridge} address 02:00:00:00:00:{number:02x} type bridge"),
-        format!("ip address add 10.{second_octet}.0.1/16 dev {bridge}"),
-        format!("ip link set {bridge} up"),
+        format!("ip link add {BRIDGE} address 02:00:00:00:00:01 type bridge"),
+        format!("ip address add 10.80.0.1/16 dev {BRIDGE}"),
+        format!("ip link set {BRIDGE} up"),
     ] {
         host.run(words.split(' ').collect::<Vec<_>>());
     }
-    host.run(["cat", &format!("/sys/class/net/{bridge}/ifindex")]).trim().to_owned()
+    host.run(["cat", &format!("/sys/class/net/{BRIDGE}/ifindex")]).trim().to_owned()
 }

@@ -44,7 +44,6 @@ use std::process::ExitCode;
 use arguments::{Arguments, Subject};
 use contender::Contender;
 use figures::Figures;
-use scenario::Scenario;
 
 fn main() -> ExitCode {
     let done = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| {
@@ -69,7 +68,7 @@ fn bridge(arguments: &Arguments) -> Result<(), String> {
     let mut figures = Figures::default();
     for scenario in arguments.select(&scenario::ALL, |scenario| scenario.state.id)? {
         eprintln!("measuring: {}", scenario.state.title);
-        figures.extend(measure(scenario, arguments.contenders.clone(), arguments.rounds));
+        figures.extend(scenario.measure(&arguments.contenders, arguments.rounds));
     }
     print!("{}", report::table(&figures));
     write(&figures, arguments)
@@ -122,8 +121,7 @@ fn write_file(path: &Path, text: &str) -> Result<(), String> {
 fn profile(arguments: &Arguments) -> Result<(), String> {
     let selected = arguments.select(&scenario::ALL, |scenario| scenario.state.id)?;
     for scenario in selected.into_iter().filter(|scenario| !scenario.is_burst()) {
-        let (suite, rounds) = (suite(arguments)?.clone(), arguments.rounds);
-        let shares = on_a_host(move || scenario.profile(suite, rounds));
+        let shares = scenario.profile(suite(arguments)?, arguments.rounds);
         println!("=== {}\n\n{shares}", scenario.state.title);
     }
     Ok(())
@@ -143,16 +141,4 @@ fn profile_chain(arguments: &Arguments) -> Result<(), String> {
 fn suite(arguments: &Arguments) -> Result<&Contender, String> {
     let suite = arguments.contenders.iter().find(|contender| contender.is_suite());
     suite.ok_or_else(|| "--ours names a suite".to_owned())
-}
-
-fn measure(scenario: &'static Scenario, contenders: Vec<Contender>, rounds: usize) -> Figures {
-    on_a_host(move || scenario.measure(&contenders, rounds))
-}
-
-/// On a thread of its own, which is what a host is.
-fn on_a_host<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match std::thread::spawn(work).join() {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
 }

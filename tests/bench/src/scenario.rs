@@ -1,4 +1,5 @@
-//! What is measured, and on what kind of host. Knows nothing of how figures are shown.
+//! What is measured, and on what kind of host. Each contender has one of its own: what one made there is no
+//! burden on the others. Knows nothing of how figures are shown.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use testsupport::{Container, Host};
 use crate::contender::{Attachment, Contender, Seat};
 use crate::figures::{Figures, State, What, median};
 use crate::profile;
+use crate::site::{PAUSE, Site};
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
 const TIMEOUT: Duration = Duration::from_secs(12);
@@ -71,21 +73,34 @@ const fn state(id: &'static str, title: &'static str) -> State {
     State { id, title, base: "plain" }
 }
 
+/// A contender on a host of its own, with the containers that are there already.
+struct Place {
+    seat: Seat,
+    measured: (Container, Attachment),
+    _others: Vec<Container>,
+    host: Host,
+}
+
 impl Scenario {
-    /// Measures all contenders by turns, so that none has the quieter machine.
-    pub(crate) fn measure(&self, contenders: &[Contender], rounds: usize) -> Figures {
-        let host = Host::new();
-        let seats: Vec<Seat> = (0..)
-            .zip(contenders)
-            .map(|(number, contender)| Seat::new(&host, contender.clone(), number, self.masquerade))
-            .collect();
-        let others: Vec<Container> =
-            seats.iter().flat_map(|seat| self.furnish(&host, seat)).collect();
-        let figures = match self.burst {
-            true => self.bursts(&host, &seats),
-            false => self.rounds(&host, &seats, rounds),
+    /// Measures all contenders by turns, so that none has the quieter machine, each on its own host.
+    pub(crate) fn measure(&'static self, contenders: &[Contender], rounds: usize) -> Figures {
+        let mut sites: Vec<_> = contenders.iter().map(|contender| self.site(contender)).collect();
+        let mut figures = Figures::default();
+        let times = match self.burst {
+            true => bursts(&mut sites),
+            false => {
+                // What is found out or made once is not measured.
+                for (site, contender) in sites.iter_mut().zip(contenders) {
+                    let memory = site.run(Place::begin);
+                    figures.add(self.state, contender, (What::Memory, memory));
+                }
+                by_turns(&mut sites, rounds)
+            }
         };
-        drop(others);
+        for (contender, (adds, dels)) in contenders.iter().zip(times) {
+            figures.add(self.state, contender, (What::Add, median(adds)));
+            figures.add(self.state, contender, (What::Del, median(dels)));
+        }
         figures
     }
 
@@ -95,83 +110,84 @@ impl Scenario {
     }
 
     /// Where the time of `contender`'s calls goes, as text.
-    pub(crate) fn profile(&self, contender: Contender, rounds: usize) -> String {
-        let host = Host::new();
-        let seat = Seat::new(&host, contender, 0, self.masquerade);
-        let others = self.furnish(&host, &seat);
-        let (_measured, attachment) = container(&host, "measured", 1000);
-        seat.call("ADD", &attachment);
-        seat.call("DEL", &attachment);
-        let shares = profile::of(&seat, &attachment, rounds);
-        drop(others);
-        shares
+    pub(crate) fn profile(&'static self, contender: &Contender, rounds: usize) -> String {
+        self.site(contender).run(move |place| {
+            place.add_and_del();
+            profile::of(&place.seat, &place.measured.1, rounds)
+        })
     }
 
-    /// Brings a seat into the scenario's state; the containers stay while they are kept.
-    fn furnish(&self, host: &Host, seat: &Seat) -> Vec<Container> {
+    fn site(&'static self, contender: &Contender) -> Site<Place> {
+        let contender = contender.clone();
+        Site::new(move || Place::new(contender, self))
+    }
+}
+
+impl Place {
+    /// The state of the scenario; the containers stay while they are kept.
+    fn new(contender: Contender, scenario: &Scenario) -> Self {
+        let host = Host::new();
+        let seat = Seat::new(&host, contender, scenario.masquerade);
         let attach = |number: u16| {
-            let name = format!("{}-other{number}", seat.bridge());
-            let (container, attachment) = container(host, &name, number);
+            let (container, attachment) = container(&host, &format!("other{number}"), number);
             seat.call("ADD", &attachment);
             container
         };
-        let others = (0..self.others).map(attach).collect();
-        seat.hold(self.held);
-        others
+        let others = (0..scenario.others).map(attach).collect();
+        seat.hold(scenario.held);
+        Self { seat, measured: container(&host, "measured", 1000), _others: others, host }
     }
 
-    fn rounds(&self, host: &Host, seats: &[Seat], rounds: usize) -> Figures {
-        let (_measured, attachment) = container(host, "measured", 1000);
-        // What is found out or made once is not measured.
-        let mut figures = Figures::default();
-        for seat in seats {
-            seat.call("ADD", &attachment);
-            seat.call("DEL", &attachment);
-            let memory = seat.memory(&attachment);
-            seat.call("DEL", &attachment);
-            figures.add(self.state, seat.contender(), (What::Memory, memory));
-        }
-        let mut times = vec![(Vec::new(), Vec::new(), Duration::ZERO); seats.len()];
-        for _ in 0..rounds {
-            for (seat, (adds, dels, total)) in seats.iter().zip(&mut times) {
-                if *total < TIMEOUT {
-                    let begin = Instant::now();
-                    adds.push(seat.call("ADD", &attachment));
-                    dels.push(seat.call("DEL", &attachment));
-                    *total += begin.elapsed();
-                }
-            }
-        }
-        for (seat, (adds, dels, _total)) in seats.iter().zip(times) {
-            figures.add(self.state, seat.contender(), (What::Add, median(adds)));
-            figures.add(self.state, seat.contender(), (What::Del, median(dels)));
-        }
-        figures
+    fn add_and_del(&self) -> (Duration, Duration) {
+        let of = |command| self.seat.call(command, &self.measured.1);
+        (of("ADD"), of("DEL"))
     }
 
-    fn bursts(&self, host: &Host, seats: &[Seat]) -> Figures {
-        let mut figures = Figures::default();
-        let containers: Vec<_> =
-            (0..BURST).map(|number| container(host, &format!("b{number}"), number)).collect();
-        let attachments: Vec<&Attachment> = containers.iter().map(|(_, one)| one).collect();
-        let mut times = vec![(Vec::new(), Vec::new()); seats.len()];
-        for _ in 0..BURSTS {
-            for (seat, (adds, dels)) in seats.iter().zip(&mut times) {
-                for (command, times) in [("ADD", adds), ("DEL", dels)] {
-                    let begin = Instant::now();
-                    at_a_time(seat, command, &attachments);
-                    times.push(begin.elapsed() / u32::from(BURST));
-                }
-                // What a DEL left to the kernel is no burden on the next contender.
-                std::thread::sleep(REST);
+    /// A first attachment; then the memory of another one, in MiB.
+    fn begin(&self) -> f64 {
+        self.add_and_del();
+        let memory = self.seat.memory(&self.measured.1);
+        self.seat.call("DEL", &self.measured.1);
+        memory
+    }
+}
+
+/// The times of ADDs and of DELs, contender by contender.
+type Times = Vec<(Vec<Duration>, Vec<Duration>)>;
+
+fn by_turns(sites: &mut [Site<Place>], rounds: usize) -> Times {
+    let mut times = vec![(Vec::new(), Vec::new()); sites.len()];
+    for _ in 0..rounds {
+        for (site, (adds, dels)) in sites.iter_mut().zip(&mut times) {
+            if adds.iter().chain(dels.iter()).sum::<Duration>() < TIMEOUT {
+                let (add, del) = site.run(Place::add_and_del);
+                adds.push(add);
+                dels.push(del);
+                std::thread::sleep(PAUSE);
             }
         }
-        for (seat, (adds, dels)) in seats.iter().zip(times) {
-            figures.add(self.state, seat.contender(), (What::Add, median(adds)));
-            figures.add(self.state, seat.contender(), (What::Del, median(dels)));
-        }
-        figures
     }
+    times
+}
+
+fn bursts(sites: &mut [Site<Place>]) -> Times {
+    let mut times = vec![(Vec::new(), Vec::new()); sites.len()];
+    for _ in 0..BURSTS {
+        for (site, (adds, dels)) in sites.iter_mut().zip(&mut times) {
+            let (add, del) = site.run(|Place { seat, host, .. }| {
+                let containers: Vec<_> = (0..BURST)
+                    .map(|number| container(host, &format!("b{number}"), number))
+                    .collect();
+                let attachments: Vec<_> = containers.iter().map(|(_, one)| one).collect();
+                (at_a_time(seat, "ADD", &attachments), at_a_time(seat, "DEL", &attachments))
+            });
+            adds.push(add);
+            dels.push(del);
+            // What a DEL left to the kernel is no burden on the next contender.
+            std::thread::sleep(REST);
+        }
+    }
+    times
 }
 
 fn container(host: &Host, name: &str, number: u16) -> (Container, Attachment) {
@@ -180,8 +196,10 @@ fn container(host: &Host, name: &str, number: u16) -> (Container, Attachment) {
     (made, Attachment { container: name.to_owned(), netns, number })
 }
 
-/// One call of each of `attachments`, by a fixed number of callers side by side.
-fn at_a_time(seat: &Seat, command: &str, attachments: &[&Attachment]) {
+/// One call of each of `attachments`, by a fixed number of callers side by side; the time of each, if they came
+/// one after the other.
+fn at_a_time(seat: &Seat, command: &str, attachments: &[&Attachment]) -> Duration {
+    let begin = Instant::now();
     let left = Mutex::new(attachments.iter());
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
@@ -194,4 +212,5 @@ fn at_a_time(seat: &Seat, command: &str, attachments: &[&Attachment]) {
             });
         }
     });
+    begin.elapsed() / u32::from(BURST)
 }

@@ -1,7 +1,12 @@
-//! A host on a thread of its own, for contenders whose rules would meet each other's on one host.
+//! A host on a thread of its own, for one contender: what the others made is not there.
 
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Between two contenders' turns: for what the kernel still does after a call that has ended, and so that
+/// all begin on a machine that was idle.
+pub(crate) const PAUSE: Duration = Duration::from_millis(40);
 
 type Job<P> = Box<dyn FnOnce(&P) + Send>;
 
