@@ -24,14 +24,12 @@ fn replaced(text: &str, subject: &str, table: &str) -> Result<String, String> {
     Ok(format!("{before}{begin}{table}{end}{after}"))
 }
 
-/// The whole chain against the floor, state by state, and the plugins' shares in the first one.
-pub(crate) fn chain(figures: &Figures) -> String {
-    let suites = figures.contenders();
-    let suites = suites.iter().map(String::as_str).filter(|name| *name != "floor");
-    let suites: Vec<&str> = suites.collect();
-    let titles = |of: &str| format!(" {of} ADD | {of} DEL |").replace("Causeway ", "");
+/// Each suite against the floor, state by state.
+pub(crate) fn bridge(figures: &Figures) -> String {
+    let suites = suites(figures);
+    let titles = |of: &String| format!(" {of} ADD | {of} DEL |").replace("Causeway ", "");
     let mut text = "| Times the bare kernel sequence |".to_owned();
-    text.extend(suites.iter().map(|name| titles(name)));
+    text.extend(suites.iter().map(titles));
     text += &format!("\n|---|{}\n", "---|".repeat(2 * suites.len()));
     for state in figures.states() {
         write!(text, "| {} |", state.title).ok();
@@ -49,6 +47,17 @@ pub(crate) fn chain(figures: &Figures) -> String {
         }
         text += "\n";
     }
+    text
+}
+
+/// The names of all but the floor.
+fn suites(figures: &Figures) -> Vec<String> {
+    figures.contenders().into_iter().filter(|name| name != "floor").collect()
+}
+
+/// The same of a whole chain, and the plugins' shares in the first state.
+pub(crate) fn chain(figures: &Figures) -> String {
+    let mut text = bridge(figures);
     let Some(first) = figures.states().into_iter().next() else { return text };
     let names: Vec<_> = NAMES
         .into_iter()
@@ -57,7 +66,7 @@ pub(crate) fn chain(figures: &Figures) -> String {
     writeln!(text, "\n| Milliseconds, {} | all | {} |", first.title, names.join(" | ")).ok();
     writeln!(text, "|---|{}", "---|".repeat(names.len() + 1)).ok();
     type Of = fn(&'static str) -> What;
-    for name in &suites {
+    for name in &suites(figures) {
         for (command, all, of) in
             [("ADD", What::Add, What::AddOf as Of), ("DEL", What::Del, What::DelOf as Of)]
         {

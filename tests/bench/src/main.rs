@@ -71,6 +71,9 @@ fn bridge(arguments: &Arguments) -> Result<(), String> {
         figures.extend(scenario.measure(&arguments.contenders, arguments.rounds));
     }
     print!("{}", report::table(&figures));
+    if let Some(path) = &arguments.document {
+        document::replace(path, "bridge", &document::bridge(&figures))?;
+    }
     write(&figures, arguments)
 }
 
