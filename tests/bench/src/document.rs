@@ -24,8 +24,31 @@ fn replaced(text: &str, subject: &str, table: &str) -> Result<String, String> {
     Ok(format!("{before}{begin}{table}{end}{after}"))
 }
 
-/// Each suite against the floor, state by state.
+/// Each suite against the floor, state by state, and what memory it takes.
 pub(crate) fn bridge(figures: &Figures) -> String {
+    times(figures) + "\n" + &memory(figures)
+}
+
+/// Peaks of resident memory of an ADD, or of its IPAM plugin where that takes more.
+fn memory(figures: &Figures) -> String {
+    let suites = suites(figures);
+    let mut text = format!("| MiB of memory at most | {} |\n", suites.join(" | "));
+    text += &format!("|---|{}\n", "---|".repeat(suites.len()));
+    for state in figures.states() {
+        let values: Vec<String> = suites
+            .iter()
+            .filter_map(|name| figures.get(state.id, name, What::Memory))
+            .map(shown)
+            .collect();
+        // No process is watched in a burst.
+        if !values.is_empty() {
+            writeln!(text, "| {} | {} |", state.title, values.join(" | ")).ok();
+        }
+    }
+    text
+}
+
+fn times(figures: &Figures) -> String {
     let suites = suites(figures);
     let titles = |of: &String| format!(" {of} ADD | {of} DEL |").replace("Causeway ", "");
     let mut text = "| Times the bare kernel sequence |".to_owned();
@@ -57,7 +80,7 @@ fn suites(figures: &Figures) -> Vec<String> {
 
 /// The same of a whole chain, and the plugins' shares in the first state.
 pub(crate) fn chain(figures: &Figures) -> String {
-    let mut text = bridge(figures);
+    let mut text = times(figures);
     let Some(first) = figures.states().into_iter().next() else { return text };
     let names: Vec<_> = NAMES
         .into_iter()
@@ -111,6 +134,7 @@ pub(crate) fn packets(rates: &[Rates]) -> String {
 
 fn shown(value: f64) -> String {
     match value {
+        value if value < 1.0 => format!("{value:.2}"),
         value if value < 10.0 => format!("{value:.1}"),
         value => format!("{value:.0}"),
     }
