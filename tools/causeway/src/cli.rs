@@ -148,7 +148,7 @@ pub(crate) enum Command {
     Plan(preview::Target),
     /// Say what an error code, a finding, a state, a key of the configuration or an error text means
     Explain {
-        /// A number, a word, or a text, which may be the error object of a plugin
+        /// A number, a word, an error message or a part of it, or the error object of a plugin
         #[arg(required = true)]
         what: Vec<String>,
     },

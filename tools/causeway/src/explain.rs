@@ -1,7 +1,13 @@
 //! `causeway explain`: what an error code, a finding, a state, a key or an error text means, and what to do.
 //!
-//! Codes are those of the table that the plugins' errors come from; keys, findings and states are explained by the
-//! tables of docs/plugins and docs/operating.md, which this executable holds.
+//! Codes are those of the table that the plugins' errors come from; keys, errors, findings and states are explained
+//! by the tables of docs/plugins and docs/operating.md, which this executable holds.
+//!
+//! - `errors`: the rows of the plugins' error tables that a text is about.
+//! - `pages`: what the pages say, for a terminal.
+
+mod errors;
+mod pages;
 
 use cni_common::{Code, Error, Result};
 use serde::Serialize;
@@ -9,6 +15,9 @@ use serde_json::Value;
 
 use crate::exit::Exit;
 use crate::output::{Colour, Output};
+
+use errors::Row;
+use pages::{table, with_sections, without_links};
 
 /// The pages of the plugins, by the words for each.
 const PLUGINS: [(&str, &str); 8] = [
@@ -22,19 +31,8 @@ const PLUGINS: [(&str, &str); 8] = [
     ("every plugin", include_str!("../../../docs/plugins/README.md")),
 ];
 const OPERATING: &str = include_str!("../../../docs/operating.md");
-
-/// What plugins say in errors of a code that the text itself does not name.
-const TEXTS: [(&str, Code); 9] = [
-    ("no IP addresses available in range set", Code::Exhausted),
-    ("duplicate allocation is not allowed", Code::Conflict),
-    ("already has an IP address different from", Code::Conflict),
-    ("already exists but is not a bridge", Code::Conflict),
-    ("is held by", Code::Conflict),
-    ("drops what containers send", Code::Conflict),
-    ("has not ended within", Code::TryAgainLater),
-    ("incompatible CNI versions", Code::IncompatibleVersion),
-    ("should not be the same", Code::InvalidNetns),
-];
+/// Where rows of errors lead to.
+const WRONG: &str = include_str!("../../../docs/when-something-is-wrong.md");
 
 /// What there is to be said, as JSON has it.
 #[derive(Serialize)]
@@ -50,6 +48,12 @@ struct Explanation {
     means: String,
     /// What to do about it; for a key its default.
     advice: String,
+    /// Whose error it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<&'static str>,
+    /// Its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<u32>,
 }
 
 /// Explains it.
@@ -67,13 +71,22 @@ pub(crate) fn explain(what: &str, output: Output) -> Result<Exit> {
 }
 
 fn text(one: &Explanation, output: Output) -> String {
-    let Explanation { what, means, advice } = one;
-    format!("{}: {means}\n    {advice}\n", output.paint(Colour::Good, what))
+    let Explanation { what, means, advice, .. } = one;
+    let mut text = format!("{}: {means}\n", output.paint(Colour::Good, what));
+    for line in advice.lines() {
+        text.push_str(format!("    {line}").trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 fn find(what: &str) -> Vec<Explanation> {
-    let codes: Vec<Code> = codes(what);
-    let mut all: Vec<Explanation> = codes.into_iter().map(of_code).collect();
+    let object = error_object(what);
+    let named = named_code(what, object.as_ref());
+    let errors = errors::find(&message(what, object.as_ref()), named);
+    let code = named.or_else(|| errors.first().map(|row| row.code));
+    let mut all: Vec<Explanation> = errors.into_iter().map(of_error).collect();
+    all.extend(code.map(of_code));
     all.extend(rows(OPERATING, "| Finding |", "", what));
     all.extend(rows(OPERATING, "| State |", "", what));
     for (plugin, page) in PLUGINS {
@@ -83,66 +96,76 @@ fn find(what: &str) -> Vec<Explanation> {
     all
 }
 
-/// The codes that a text names: by a number alone, as `(code 104)`, as an error object, or by the words
-/// that plugins use.
-fn codes(what: &str) -> Vec<Code> {
-    let object = what.find('{').and_then(|at| serde_json::from_str::<Value>(what.get(at..)?).ok());
+/// The error object in a text, which may have more before and behind it.
+fn error_object(what: &str) -> Option<Value> {
+    let from = what.get(what.find('{')?..)?;
+    serde_json::Deserializer::from_str(from).into_iter().next()?.ok()
+}
+
+/// What an error object says, else the text itself.
+fn message(what: &str, object: Option<&Value>) -> String {
+    let of_object = |key| object?.get(key)?.as_str();
+    match of_object("msg") {
+        Some(message) => format!("{message} {}", of_object("details").unwrap_or_default()),
+        None => what.to_owned(),
+    }
+}
+
+/// The code that a text names: as a number alone, as `(code 104)`, or in an error object.
+fn named_code(what: &str, object: Option<&Value>) -> Option<Code> {
     let of_object = object.and_then(|object| object.get("code")?.as_u64());
     let after = |word: &str| {
         let digits = what.split(word).nth(1)?.trim_start_matches([' ', ':', '=', '"']);
         let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
         digits.get(..end)?.parse::<u64>().ok()
     };
-    let number = what.trim().parse().ok().or(of_object).or_else(|| after("code"));
-    let named = number.and_then(|number| Code::of(u32::try_from(number).ok()?));
-    match named {
-        Some(code) => vec![code],
-        None => {
-            let known = TEXTS.iter().filter(|(text, _)| what.contains(text));
-            known.map(|(_, code)| *code).take(1).collect()
-        }
-    }
+    let number = what.trim().parse().ok().or(of_object).or_else(|| after("code"))?;
+    Code::of(u32::try_from(number).ok()?)
 }
 
 fn of_code(code: Code) -> Explanation {
     let what = format!("code {}", code as u32);
-    Explanation { what, means: code.meaning().to_owned(), advice: code.advice().to_owned() }
+    let (means, advice) = (code.meaning().to_owned(), code.advice().to_owned());
+    Explanation { what, means, advice, plugin: None, code: Some(code as u32) }
+}
+
+fn of_error(row: Row) -> Explanation {
+    let code = row.code as u32;
+    Explanation {
+        what: format!("error of {}, code {code}", row.plugin),
+        means: row.message.to_owned(),
+        advice: with_sections(row.advice, WRONG),
+        plugin: Some(row.plugin),
+        code: Some(code),
+    }
 }
 
 /// The rows of a document's tables with this title whose first cell names the word; `owner` is whose
 /// keys they are.
 fn rows(document: &str, title: &str, owner: &str, word: &str) -> Vec<Explanation> {
     let mut found = Vec::new();
-    let mut is_inside = false;
-    for line in document.lines() {
-        is_inside = line.starts_with(title) || (is_inside && line.starts_with('|'));
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+    for cells in table(document, title) {
         let [first, rest @ ..] = cells.as_slice() else { continue };
         let mut names = first.split('`').skip(1).step_by(2);
-        if !is_inside || !names.any(|name| name.eq_ignore_ascii_case(word)) {
+        if !names.any(|name| name.eq_ignore_ascii_case(word)) {
             continue;
         }
         let cell = |at: usize| without_links(rest.get(at).copied().unwrap_or_default());
-        found.push(match title {
-            "| Key |" => Explanation {
-                what: format!("{word} of {owner}"),
-                means: cell(1),
-                advice: format!("default: {}; in the reference plugins: {}", cell(0), cell(2)),
-            },
-            "| Key or variable |" => Explanation {
-                what: format!("{word} of {owner}"),
-                means: cell(0),
-                advice: format!("in the reference plugins: {}", cell(1)),
-            },
-            "| State |" => {
-                Explanation { what: word.to_owned(), means: cell(0), advice: advice_of_state(word) }
-            }
-            _ => Explanation {
-                what: word.to_owned(),
-                means: cell(0),
-                advice: format!("what mends it: {}", cell(1)),
-            },
-        });
+        let (what, means, advice) = match title {
+            "| Key |" => (
+                format!("{word} of {owner}"),
+                cell(1),
+                format!("default: {}; in the reference plugins: {}", cell(0), cell(2)),
+            ),
+            "| Key or variable |" => (
+                format!("{word} of {owner}"),
+                cell(0),
+                format!("in the reference plugins: {}", cell(1)),
+            ),
+            "| State |" => (word.to_owned(), cell(0), advice_of_state(word)),
+            _ => (word.to_owned(), cell(0), format!("what mends it: {}", cell(1))),
+        };
+        found.push(Explanation { what, means, advice, plugin: None, code: None });
     }
     found
 }
@@ -157,23 +180,8 @@ fn advice_of_state(state: &str) -> String {
     }
 }
 
-/// `[text](page.md)` as its text.
-fn without_links(cell: &str) -> String {
-    let mut parts = cell.split("](");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let linked = text.rfind('[').map(|at| text.split_off(at));
-        text.extend(linked.as_deref().and_then(|linked| linked.strip_prefix('[')));
-        text.push_str(part.split_once(')').map_or(part, |(_target, rest)| rest));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use super::*;
 
     fn first(what: &str) -> String {
@@ -182,12 +190,7 @@ mod tests {
 
     #[test]
     fn codes_are_found_in_every_form() {
-        for text in [
-            "104",
-            "failed (code 104)",
-            r#"{"cniVersion":"1.0.0","code":104,"msg":"failed to allocate for range 0: x"}"#,
-            "failed to allocate for range 0: no IP addresses available in range set: 10.0.0.1-10.0.0.9",
-        ] {
+        for text in ["104", "failed (code 104)", r#"{"code":104,"msg":"x"}"#] {
             assert!(first(text).starts_with("code 104: no address is left"), "{text}");
         }
         for code in Code::ALL {
@@ -199,18 +202,33 @@ mod tests {
     }
 
     #[test]
+    fn an_error_is_explained_by_the_row_of_its_plugin_and_then_by_its_code() {
+        let message =
+            "add x/y/eth0: bridge \"cni0\" is full: the kernel gives a bridge at most 1023 ports";
+        let object = serde_json::json!({"cniVersion": "1.0.0", "code": 100, "msg": message});
+        for text in [message, "bridge \"cni0\" is full", &format!("ADD: {object} of x")] {
+            let all = find(text);
+            let what: Vec<&str> = all.iter().map(|one| one.what.as_str()).collect();
+            assert_eq!(what, ["error of bridge, code 100", "code 100"], "{text}");
+            assert_eq!(all[0].advice, "give new containers a network on another bridge");
+        }
+    }
+
+    #[test]
+    fn a_row_that_leads_to_a_section_is_followed_by_it() {
+        let all = find("\"cni0\" already has an IP address different from 10.1.0.1/16");
+        assert!(all[0].advice.starts_with("the subnet was changed\n\n"), "{}", all[0].advice);
+        assert!(all[0].advice.ends_with("Restart those."), "{}", all[0].advice);
+        assert!(!all[0].advice.contains("```"));
+    }
+
+    #[test]
     fn the_page_for_operators_says_of_every_code_the_same() {
         let page = include_str!("../../../docs/when-something-is-wrong.md");
         for code in Code::ALL {
             let row = format!("| {} | {} | {} |\n", code as u32, code.meaning(), code.advice());
             assert!(page.contains(&row), "not in the page: {row}");
         }
-    }
-
-    #[test]
-    fn a_link_is_its_text() {
-        let cell = "lines of JSON ([the log](../log.md)), `a[0]`, [b](c)";
-        assert_eq!(without_links(cell), "lines of JSON (the log), `a[0]`, b");
     }
 
     #[test]
@@ -232,30 +250,6 @@ mod tests {
             ("only-lease", "causeway explain lease-without-interface says what mends it"),
         ] {
             assert_eq!(advice(state).as_deref(), Some(words), "{state}");
-        }
-    }
-
-    #[test]
-    fn the_texts_are_those_that_plugins_say() {
-        let mut source = String::new();
-        for folder in ["plugins", "cni-common"] {
-            collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder), &mut source);
-        }
-        for (text, _) in TEXTS {
-            assert!(source.contains(text), "nobody says {text:?} any more");
-        }
-    }
-
-    fn collect(folder: &Path, source: &mut String) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => collect(&path, source),
-                false if path.extension().is_some_and(|kind| kind == "rs") => {
-                    source.push_str(&fs::read_to_string(path).unwrap());
-                }
-                false => {}
-            }
         }
     }
 }
