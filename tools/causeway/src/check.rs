@@ -25,6 +25,7 @@ use serde::Serialize;
 
 use crate::attachments::Attachments;
 use crate::exit::Exit;
+use crate::fault::Fault;
 use crate::networks::{Networks, Places};
 use crate::output::{Colour, Output};
 
@@ -68,7 +69,7 @@ pub(crate) struct Finding {
     /// What it is about: an attachment, a link, a file.
     pub(crate) subject: String,
     /// What was found.
-    pub(crate) fault: String,
+    pub(crate) fault: Fault,
     /// What comes of it.
     pub(crate) means: &'static str,
     /// What mends it.
@@ -168,12 +169,14 @@ fn text(found: &Findings, output: Output) -> String {
     }
     for finding in &found.findings {
         let Finding { kind, subject, fault, means, mend, .. } = finding;
-        text.push_str(&format!("{} {subject}: {fault}\n", output.paint(Colour::Bad, kind)));
+        let (kind, fault) = (output.paint(Colour::Bad, kind), fault.text());
+        text.push_str(&format!("{kind} {subject}: {fault}\n"));
         text.push_str(&format!("    {means}\n    mend: {mend}\n"));
     }
     for unknown in &found.unknown {
         let Finding { kind, subject, fault, means, mend, .. } = unknown;
-        text.push_str(&format!("{} {subject}: {fault}\n", output.paint(Colour::Warning, kind)));
+        let (kind, fault) = (output.paint(Colour::Warning, kind), fault.text());
+        text.push_str(&format!("{kind} {subject}: {fault}\n"));
         text.push_str(&format!("    {means}\n    see: {mend}\n"));
     }
     text

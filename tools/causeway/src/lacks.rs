@@ -24,6 +24,7 @@ use cni_common::{Context, Error, Result, log};
 use ipnetwork::IpNetwork;
 
 use crate::attachments::{Attached, Attachments, Key, Rules, State};
+use crate::fault::Fault;
 use crate::networks::{Network, Networks};
 use crate::progress;
 
@@ -37,7 +38,7 @@ pub(crate) struct Lack {
     /// Whose it is; `None` for what all attachments of the network share.
     pub(crate) key: Option<Key>,
     /// What is wrong without it.
-    pub(crate) fault: String,
+    pub(crate) fault: Fault,
     /// What is missing.
     pub(crate) what: What,
 }
@@ -66,6 +67,14 @@ impl What {
             Self::Rules(_) => "attachment-without-rules",
             Self::Lease(_) => "interface-without-lease",
         }
+    }
+}
+
+impl Lack {
+    /// Whose it is, and the first part of its fault.
+    pub(crate) fn in_short(&self) -> String {
+        let whose = self.key.as_ref().map_or(self.network.clone(), Key::to_string);
+        format!("{whose}: {}", self.fault.first())
     }
 }
 
@@ -123,13 +132,13 @@ struct Finding<'a> {
     /// Of which rules, for which subnets, everything that attachments share is there.
     sound: HashSet<(Rules, Vec<IpNetwork>)>,
     /// Of which rules not even the table is there, in words.
-    without_table: BTreeMap<Rules, String>,
+    without_table: BTreeMap<Rules, Fault>,
 }
 
 impl Finding<'_> {
-    fn note(&mut self, key: Option<&Key>, what: What, fault: String) {
+    fn note(&mut self, key: Option<&Key>, what: What, fault: impl Into<Fault>) {
         let network = self.network.name.to_string();
-        self.lacks.push(Lack { network, key: key.cloned(), fault, what });
+        self.lacks.push(Lack { network, key: key.cloned(), fault: fault.into(), what });
     }
 
     /// Bridge, gateway addresses, forwarding: while anybody is attached.
@@ -183,8 +192,8 @@ impl Finding<'_> {
                 self.sound.insert(shared);
                 continue;
             };
-            let fault = fault.to_string();
-            if rules::is_without_table(&fault) {
+            let fault = Fault::from(&fault);
+            if rules::is_without_table(&fault.to_string()) {
                 self.without_table.insert(kind, fault.clone());
             }
             self.note(Some(key), What::Rules(kind), fault);

@@ -5,6 +5,7 @@
 //! - `output`: standard output, as text or JSON; `progress`: a line about what takes long.
 //! - `networks`: network lists and pools.
 //! - `attachments`: what there is of each attachment: the one reading that all commands share.
+//! - `fault`: what is wrong, for a person and for a program.
 //! - one module for each command.
 //!
 //! No logic lives in this file.
@@ -15,6 +16,7 @@ mod cli;
 mod conformance;
 mod exit;
 mod explain;
+mod fault;
 mod gc;
 mod graph;
 mod lacks;

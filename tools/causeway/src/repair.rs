@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::attachments::Attachments;
 use crate::check;
 use crate::exit::Exit;
+use crate::fault::Fault;
 use crate::gc::Effect;
 use crate::lacks::{self, Lack};
 use crate::networks::{Networks, Places};
@@ -35,7 +36,7 @@ struct Done {
     container: Option<String>,
     interface: Option<String>,
     kind: &'static str,
-    fault: String,
+    fault: Fault,
 }
 
 /// Puts it back.
@@ -65,7 +66,7 @@ pub(crate) fn repair(
         // What two networks share was put back for the first one.
         let names = names(&left);
         let failed = failed.into_iter().filter(|(lack, _)| names.contains(&lack.to_string()));
-        errors.extend(failed.map(|(lack, error)| format!("{lack}: {error}")));
+        errors.extend(failed.map(|(lack, error)| format!("{}: {error}", lack.in_short())));
     }
     let still = names(&left);
     let is_left = |lack: &&Lack| still.contains(&lack.to_string());
@@ -110,7 +111,7 @@ fn text(outcome: &Outcome, output: Output) -> String {
             }
             _ => done.network.clone(),
         };
-        text.push_str(&format!("{} {whose}: {}\n", output.paint(colour, word), done.fault));
+        text.push_str(&format!("{} {whose}: {}\n", output.paint(colour, word), done.fault.text()));
     }
     for error in &outcome.errors {
         text.push_str(&format!("{} {error}\n", output.paint(Colour::Bad, "failed:")));

@@ -74,7 +74,8 @@ fn state(key: &Key, attached: &Attached, seen: &Seen) -> Option<Finding> {
             "have its runtime call DEL".to_owned(),
         ),
     };
-    Some(Finding { kind, network: network.clone(), subject: key.to_string(), fault, means, mend })
+    let (network, subject) = (network.clone(), key.to_string());
+    Some(Finding { kind, network, subject, fault: fault.into(), means, mend })
 }
 
 /// What there still is of it, in words.
@@ -103,7 +104,8 @@ fn mtu(key: &Key, attached: &Attached) -> Option<Finding> {
         fault: format!(
             "{} in the container takes {} bytes, its end on the host, {}, {}",
             inside.name, inside.mtu, link.name, link.mtu
-        ),
+        )
+        .into(),
         means: "packets that one end sends are too long for the other, and vanish",
         mend: format!("ip link set dev {} mtu {}", link.name, inside.mtu),
     })
@@ -124,7 +126,7 @@ fn shared_addresses(seen: &Seen, findings: &mut Vec<Finding>) {
             kind: "address-on-two",
             network: first.network.clone(),
             subject: ip.to_string(),
-            fault: format!("{first} and {second} both have it, on one bridge"),
+            fault: format!("{first} and {second} both have it, on one bridge").into(),
             means: "which of the two is reached depends on the ARP cache of each neighbour",
             mend: format!("have the runtime remove one of the two and start it anew: {second}"),
         });
@@ -159,7 +161,7 @@ fn not_checked(network: &str, error: &Error) -> Finding {
         kind: "not-checked",
         network: network.to_owned(),
         subject: "this check".to_owned(),
-        fault: error.to_string(),
+        fault: error.to_string().into(),
         means: "not everything could be looked at",
         mend: "see what stands in the way".to_owned(),
     }

@@ -143,7 +143,8 @@ fn dropped(network: &Network, packet: &Packet, (chain, place): (&FoundChain, &Pl
             what(chain, place),
             packet.source,
             packet.input.name
-        ),
+        )
+        .into(),
         means: "containers reach nobody beyond their bridge, whatever other chains accept",
         mend: accepting(chain, packet),
     }
@@ -160,7 +161,8 @@ fn unknown(network: &Network, packet: &Packet, (chain, place): (&FoundChain, &Pl
             what(chain, place),
             packet.source,
             packet.input.name
-        ),
+        )
+        .into(),
         means: "whether one does can't be told from here",
         mend: format!("nft list table {family} {}", chain.table.name),
     }

@@ -51,7 +51,7 @@ fn ports(seen: &Seen, (network, bridge): (&Network, &Link), findings: &mut Vec<F
             kind: "bridge-nearly-full",
             network: network.name.to_string(),
             subject: bridge.name.clone(),
-            fault: format!("it has {count} ports of {MAX_PORTS}"),
+            fault: format!("it has {count} ports of {MAX_PORTS}").into(),
             means: "no kernel gives a bridge more; ADD will fail",
             mend: "give new containers a network on another bridge".to_owned(),
         });
@@ -90,7 +90,8 @@ fn localnet(
         fault: format!(
             "{} is 1, and no rule keeps packets for 127.0.0.0/8 away",
             name.replace('/', ".")
-        ),
+        )
+        .into(),
         means: "containers reach what listens on the host's 127.0.0.1 alone",
         mend,
     });
@@ -134,7 +135,7 @@ pub(super) fn overlaps(seen: &Seen, findings: &mut Vec<Finding>) {
                 kind: "overlapping-networks",
                 network: one.name.to_string(),
                 subject: format!("{} and {}", one.name, other.name),
-                fault: format!("{set} and {with} have addresses in common"),
+                fault: format!("{set} and {with} have addresses in common").into(),
                 means: "the same address is given twice, and the host knows one way to it",
                 mend: format!("give one of the two other ranges: {}", file.unwrap_or_default()),
             });

@@ -50,7 +50,7 @@ pub(super) fn look(seen: &Seen, findings: &mut Vec<Finding>) {
             kind: "published-port-in-use",
             network: key.network.clone(),
             subject: format!("{}/{}", port.host_port, port.protocol),
-            fault: format!("{who} listens on {}, and it leads to {key}", listener.address),
+            fault: format!("{who} listens on {}, and it leads to {key}", listener.address).into(),
             means: "whoever connects to the program gets the container instead",
             mend: "let the program listen elsewhere, or publish another port".to_owned(),
         });

@@ -10,7 +10,7 @@ pub(super) fn look(seen: &Seen, findings: &mut Vec<Finding>) {
             kind: "unusable-list",
             network: String::new(),
             subject: path.display().to_string(),
-            fault: fault.clone(),
+            fault: fault.clone().into(),
             means: "runtimes pass it over, or take another network in its place",
             mend: format!("correct or remove {}", path.display()),
         });
@@ -34,7 +34,7 @@ pub(super) fn look(seen: &Seen, findings: &mut Vec<Finding>) {
                 kind: "unusable-list",
                 network: network.name.to_string(),
                 subject: path.display().to_string(),
-                fault: faults.join("; "),
+                fault: faults.join("; ").into(),
                 means: "every ADD of the network fails",
                 mend: format!("correct {}, or install what it names", path.display()),
             });

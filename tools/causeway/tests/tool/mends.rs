@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use serde_json::json;
-use testsupport::Outside;
+use testsupport::{Outside, golden};
 
 use crate::node::{attachment, pods, pods_with};
 use crate::scene::Scene;
@@ -128,6 +128,30 @@ fn what_firewall_opened_is_opened_again() {
     scene.run("nft flush ruleset");
     scene.run("iptables -P FORWARD DROP");
     let found = scene.finds(&["attachment-without-rules", "route-localnet-without-guard"]);
+    scene.mends(&found);
+    scene.is_sound();
+}
+
+#[test]
+fn a_fault_of_many_parts_is_told_by_the_first_a_line_each() {
+    let firewall = json!({"type": "firewall", "backend": "nftables"});
+    let scene = Scene::of(pods_with(firewall));
+    scene.run("nft flush chain inet causeway firewall/forward");
+    let found = scene.finds(&["attachment-without-rules"]);
+    let printed = scene.node.text(&["check"], 4);
+    let of_one = printed.split_inclusive("mend: causeway repair pods\n").nth(1).unwrap();
+    let parts: Vec<&str> = of_one.lines().filter(|line| line.starts_with("        ")).collect();
+    assert_eq!(parts.len(), 5, "{of_one}");
+    assert_eq!(parts[4], "        and 2 more, which --json shows");
+    let all = found[1]["fault"].as_str().unwrap();
+    assert_eq!(all.matches(" is missing or altered").count(), 7, "{all}");
+    for part in parts.iter().take(4) {
+        assert!(all.contains(part.trim()), "{part}");
+    }
+    let repair = scene.node.text(&["repair", "--dry-run"], 4);
+    assert!(repair.contains(&parts.join("\n")), "{repair}");
+    let page = golden::read("docs/operating.md");
+    assert!(page.contains(&format!("```text\n{of_one}```\n")), "the page is to show\n{of_one}");
     scene.mends(&found);
     scene.is_sound();
 }
