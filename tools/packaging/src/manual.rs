@@ -17,7 +17,8 @@ const DOCUMENTS: &str = "docs/plugins";
 pub(crate) fn write(date: &str, folder: &Path) -> Result<(), Fault> {
     fs::create_dir_all(folder)?;
     let common = fs::read_to_string(Path::new(DOCUMENTS).join("README.md"))?;
-    let common = section(&common, "Keys of every plugin").ok_or("no keys of every plugin")?;
+    let common = |title| section(&common, title).ok_or_else(|| format!("no section {title:?}"));
+    let common = [common("Keys of every plugin")?, common("Errors of every plugin")?];
     let what = ["metadata", "--format-version=1", "--no-deps", "--locked", "--offline"];
     let metadata: Value = serde_json::from_str(&run("cargo", &what)?)?;
     let mut count = 0;
@@ -56,7 +57,7 @@ fn section<'a>(document: &'a str, title: &str) -> Option<&'a str> {
     rest.split("\n## ").next()
 }
 
-fn page(about: &About<'_>, document: &str, common: &str) -> String {
+fn page(about: &About<'_>, document: &str, [keys, errors]: [&str; 2]) -> String {
     let About { name, purpose, version, date } = about;
     let purpose = escape(purpose);
     let mut page = format!(
@@ -74,9 +75,12 @@ fn page(about: &About<'_>, document: &str, common: &str) -> String {
     let body = body.split("\n## What is different").next().unwrap_or_default();
     page += &render(body);
     page += ".SH KEYS OF EVERY PLUGIN\n";
-    page += &render(common);
+    page += &render(keys);
     page +=
         ".PP\n\"Reference\" is the plugin of the same name of containernetworking/plugins 1.9.1.\n";
+    page += ".SH ERRORS OF EVERY PLUGIN\n";
+    page += &render(errors);
+    page += ".PP\n.BR causeway\\-explain (1)\nsays of a message at length what to do.\n";
     page += ".SH EXIT STATUS\n0, or 1 with an error object on standard output.\n\
         .SH SEE ALSO\n.BR causeway (1),\n/usr/share/doc/causeway/docs\n";
     page
@@ -113,12 +117,19 @@ fn render(text: &str) -> String {
 }
 
 /// A row of a table of keys, of three or four cells: key, default if there is one, what it does, what the
-/// reference does.
+/// reference does; or of a table of errors: message, code, what to do.
 fn row(line: &str) -> String {
     let inner = line.trim_matches('|');
     let cells: Vec<String> = cells(inner).iter().map(|cell| escape(cell.trim())).collect();
     match cells.as_slice() {
-        [first, ..] if first.starts_with("\\-\\-\\-") || first.starts_with("Key") => String::new(),
+        [first, ..]
+            if ["\\-\\-\\-", "Key", "Message"].iter().any(|title| first.starts_with(title)) =>
+        {
+            String::new()
+        }
+        [message, code, advice] if code.parse::<u32>().is_ok() => {
+            format!(".TP\n{message}\n(code {code}) {advice}\n")
+        }
         [key, default, what, reference] => {
             format!(".TP\n{key}\n(default: {default}) {what}\n.br\nReference: {reference}.\n")
         }
@@ -192,6 +203,13 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_a_table_of_errors_is_a_message_its_code_and_what_to_do() {
+        let table =
+            "| Message | Code | What to do |\n|---|---|---|\n| `… is full` | 100 | [go](a.md) |\n";
+        assert_eq!(render(table), ".TP\n\\fB… is full\\fR\n(code 100) go\n");
+    }
+
+    #[test]
     fn what_roff_takes_for_its_own_is_text() {
         assert_eq!(render(".so x\n'y \\n\n"), "\\&.so x\n\\&'y \\en\n");
         assert_eq!(render("```json\n.a `b`\n```\n"), ".PP\n.RS 4\n.nf\n\\&.a `b`\n.fi\n.RE\n");
@@ -202,10 +220,11 @@ mod tests {
         let about =
             About { name: "bridge", purpose: "a - b", version: "2.0.0", date: "2026-01-02" };
         let document = "# bridge\n\nAttaches.\n\n## Keys\n\nNone.\n\n## What is different\n\nx\n";
-        let page = page(&about, document, "All.\n");
+        let page = page(&about, document, ["All.\n", "Some.\n"]);
         assert!(page.starts_with(".TH CAUSEWAY-BRIDGE 8 2026-01-02 \"Causeway 2.0.0\""), "{page}");
         assert!(page.contains(".SH DESCRIPTION\nAttaches.\n.SH KEYS\nNone.\n"), "{page}");
         assert!(page.contains(".SH KEYS OF EVERY PLUGIN\nAll.\n"), "{page}");
+        assert!(page.contains(".SH ERRORS OF EVERY PLUGIN\nSome.\n"), "{page}");
         assert!(!page.contains("different"), "{page}");
     }
 }
