@@ -127,6 +127,12 @@ build_release_of() {
 # The version of all executables.
 version_of_suite() { sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1; }
 
+# packaging ARGUMENTS…: tools/packaging, which is built for it.
+packaging() { (cd "$root" && cargo run --quiet --locked --package packaging -- "$@"); }
+
+# make_manual SECONDS FOLDER: the manual pages of the plugins, which bear the day of that time.
+make_manual() { packaging manual "$(date --utc --date="@$1" +%F)" "$2"; }
+
 # Builds the release executables.
 build_release() { build_release_of "${plugins[@]/#/--bin=}" "${tools[@]/#/--bin=}"; }
 

@@ -1,21 +1,25 @@
 # The operator's tool, as scripts/install puts it below a folder such as /usr: the executable and its conformance
-# suite's beside it, its manual pages, and its completions for bash, zsh and fish. Sourced by scripts/install; does
-# nothing by itself.
-# shellcheck shell=bash disable=SC2154 # $tool_prefix, $from: the sourcing script's
+# suite's beside it, the manual pages, those of the plugins too, and its completions for bash, zsh and fish. Sourced
+# by scripts/install; does nothing by itself.
+# shellcheck shell=bash disable=SC2154 # $tool_prefix, $from, $plugin_pages: the sourcing script's
 
-# tool_parts FOLDER: makes below FOLDER what belongs below the tool's prefix; the pages and completions are
-# what the tool itself writes. The pages of the plugins are in an unpacked release only.
+# tool_parts FOLDER: makes below FOLDER what belongs below the tool's prefix; the tool's pages and completions are
+# what it writes itself. Those of the plugins are made of documents, which executables that were built by cargo alone
+# have none of beside them.
 tool_parts() {
     local share=$1/share
     install -D --mode=0755 --target-directory="$1/bin" "${tools[@]/#/$from/}" &&
         mkdir -p "$share/bash-completion/completions" "$share/$(zsh_folder)" \
             "$share/fish/vendor_completions.d" &&
         "$from/causeway" man "$share/man/man1" &&
-        { [ ! -d "$root/man/man8" ] || cp -r "$root/man/man8" "$share/man"; } &&
+        { ! has_plugin_pages ||
+            install -D --mode=0644 --target-directory="$share/man/man8" "$plugin_pages"/causeway-*.8; } &&
         "$from/causeway" completions bash >"$share/bash-completion/completions/causeway" &&
         "$from/causeway" completions zsh >"$share/$(zsh_folder)/_causeway" &&
         "$from/causeway" completions fish >"$share/fish/vendor_completions.d/causeway.fish"
 }
+
+has_plugin_pages() { compgen -G "$plugin_pages/causeway-*.8" >/dev/null; }
 
 # zsh_folder: where zsh looks below share; Debian's has a folder of its own, and looks for the other one in
 # /usr/local only.
@@ -97,7 +101,12 @@ put_tool_in_place() {
         [ "$(dirname "$place")" != "$tool_folder/bin" ] || continue
         put_part_in_place "$place"
     done
-    put_executable_in_place causeway ", with its manual pages and completions"
+    if has_plugin_pages; then
+        put_executable_in_place causeway ", with its manual pages, those of the plugins, and completions"
+    else
+        put_executable_in_place causeway ", with its manual pages and completions"
+        say "no manual pages of the plugins: there are none in $plugin_pages; scripts/install --build makes them"
+    fi
     is_changed=no
     put_executable_in_place causeway-conformance ""
 }
