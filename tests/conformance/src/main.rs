@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it found")]
 
+mod arguments;
 mod machine;
 
 use std::env;
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use conformance::{Configuration, Level, Options, Report, Spec};
+
+use arguments::Arguments;
 
 /// What `--version` says behind the name.
 const LONG_VERSION: &str = concat!(
@@ -25,34 +28,9 @@ const LONG_VERSION: &str = concat!(
 /// reaches the machine's network: it makes namespaces of its own, as root or as a user who may make user namespaces
 #[derive(Debug, Parser)]
 #[command(name = "causeway-conformance", version, long_version = LONG_VERSION, after_help = after_help())]
-struct Arguments {
-    /// The folder of the plugins; without it the first of CNI_PATH, else /opt/cni/bin
-    #[arg(long, value_name = "DIR")]
-    bin: Option<PathBuf>,
-    /// This plugin only; may be repeated
-    #[arg(long, value_name = "NAME")]
-    plugin: Vec<String>,
-    /// One's own configuration of a plugin, instead of the one that is known; may be repeated
-    #[arg(long, value_name = "FILE")]
-    config: Vec<PathBuf>,
-    /// By the rules of this version of the specification only; may be repeated
-    #[arg(long, value_name = "VERSION")]
-    spec: Vec<Spec>,
-    /// Writes a report, by its extension JSON or JUnit XML (.xml); may be repeated
-    #[arg(long, value_name = "FILE")]
-    report: Vec<PathBuf>,
-    /// The report as JSON on standard output, instead of the table
-    #[arg(long)]
-    json: bool,
-    /// How long one call of a plugin may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
-    timeout: u64,
-    /// Exit status 1 for whatever is broken, SHOULD and habits of runtimes, too
-    #[arg(long)]
-    strict: bool,
-    /// Lists the rules instead
-    #[arg(long)]
-    list: bool,
+struct Call {
+    #[command(flatten)]
+    arguments: Arguments,
 }
 
 fn after_help() -> String {
@@ -63,7 +41,7 @@ fn after_help() -> String {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let Call { arguments } = Call::parse();
     if arguments.list {
         list();
         return ExitCode::SUCCESS;

@@ -7,11 +7,20 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use clap::Args;
+use clap::{Args, Command as Described};
 use cni_common::{Code, Error, Result};
 
 use crate::exit::Exit;
 use crate::output::{Form, Output};
+
+use arguments::Arguments;
+
+#[path = "../../../tests/conformance/src/arguments.rs"]
+#[allow(dead_code, reason = "the suite reads what it is told")]
+mod arguments;
+
+/// Which versions there are the suite knows.
+type Spec = String;
 
 /// The suite's executable.
 const PROGRAM: &str = "causeway-conformance";
@@ -19,10 +28,17 @@ const PROGRAM: &str = "causeway-conformance";
 /// What is passed on.
 #[derive(Args, Debug)]
 pub(crate) struct Passed {
-    /// Options of causeway-conformance, as its `--help` describes them: --bin DIR, --plugin NAME, --config FILE,
-    /// --spec VERSION, --report FILE, --json, --timeout SECONDS, --strict, --list, and --version
+    /// Options of causeway-conformance, as its `--help` describes them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTION")]
     arguments: Vec<OsString>,
+}
+
+/// The command as the suite has it, for completions and the manual: what is typed is handed on unread.
+pub(crate) fn described(command: Described) -> Described {
+    let about = command.get_about().cloned().unwrap_or_default();
+    let long_about = command.get_long_about().cloned().unwrap_or_default();
+    let suite = Arguments::augment_args(Described::new("conformance"));
+    suite.version(env!("CARGO_PKG_VERSION")).about(about).long_about(long_about)
 }
 
 /// Goes on as the suite. Comes back only where it can't be started.
