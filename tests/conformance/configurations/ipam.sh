@@ -4,7 +4,7 @@
 here=${0%/*}
 input=$(cat)
 printf '%s' "$input" >"$here/$$.stdin"
-env | grep '^CNI_' | sort >"$here/$$.env"
+env | grep -E '^(CNI_|TRACEPARENT=)' | sort >"$here/$$.env"
 printf '%s %s\n' "$CNI_COMMAND" "$$" >>"$here/calls"
 echo "conformance-ipam: $CNI_COMMAND" >&2
 

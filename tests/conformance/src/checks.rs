@@ -7,6 +7,7 @@ pub(crate) mod del;
 pub(crate) mod delegation;
 pub(crate) mod environment;
 pub(crate) mod errors;
+pub(crate) mod form;
 pub(crate) mod gc;
 pub(crate) mod ipam;
 pub(crate) mod result;

@@ -21,7 +21,7 @@ pub(crate) struct Delegate(PathBuf);
 #[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) command: String,
-    /// `CNI_…=…`, in the order of their names.
+    /// `CNI_…=…` and `TRACEPARENT=…`, in the order of their names.
     pub(crate) variables: Vec<String>,
     pub(crate) config: Option<Map<String, Value>>,
 }

@@ -79,6 +79,10 @@ impl Levels {
     pub(crate) const SHOULD_THEN_MUST: Self =
         Self([Some(Level::Should), Some(Level::Must), Some(Level::Must)]);
     pub(crate) const MUST_SINCE_1_0: Self = Self([None, Some(Level::Must), Some(Level::Must)]);
+    pub(crate) const SHOULD_SINCE_1_0: Self =
+        Self([None, Some(Level::Should), Some(Level::Should)]);
+    /// Not taken over by 1.0.0.
+    pub(crate) const SHOULD_IN_0_4: Self = Self([Some(Level::Should), None, None]);
     pub(crate) const MUST_SINCE_1_1: Self = Self([None, None, Some(Level::Must)]);
     pub(crate) const SHOULD_SINCE_1_1: Self = Self([None, None, Some(Level::Should)]);
 

@@ -18,6 +18,8 @@ use crate::subject::Subject;
 
 /// The name of the network.
 pub(crate) const NETWORK: &str = "conformance";
+/// That of a network that nothing was attached to.
+pub(crate) const OTHER_NETWORK: &str = "conformance-other";
 /// For how long the kernel may go on removing the links of a namespace that is gone.
 const SETTLED: Duration = Duration::from_secs(3);
 
@@ -183,7 +185,9 @@ impl<'a> Stage<'a> {
         let new = || -> Vec<String> {
             let now = self.host.traces().into_iter();
             // What the next container of this check finds there is this suite's own.
-            now.filter(|line| !before.contains(line) && !line.contains("peer")).collect()
+            now.filter(|line| !before.contains(line) && !line.contains("peer"))
+                .filter(|line| !is_link_local(line))
+                .collect()
         };
         let mut left = new();
         settle(|| {
@@ -191,6 +195,14 @@ impl<'a> Stage<'a> {
             left.is_empty()
         });
         require(left.is_empty(), || format!("left on the host: {}", left.join(" | ")))
+    }
+
+    /// The rule is broken if something that was on the host `before` is gone.
+    pub(crate) fn nothing_gone_since(&self, before: &[String]) -> Verdict {
+        let after = self.host.traces();
+        let gone = before.iter().filter(|line| !after.contains(line) && !is_link_local(line));
+        let gone: Vec<_> = gone.cloned().collect();
+        require(gone.is_empty(), || format!("gone from the host: {}", gone.join(" | ")))
     }
 
     /// The check is for plugins of which more than one container can be attached.
@@ -246,6 +258,12 @@ impl<'a> Stage<'a> {
     pub(crate) fn makes_interface(&self) -> bool {
         self.plugin.configuration.role == Role::Interface
     }
+}
+
+/// Whether a line is about a link-local address: it comes when its link gets a carrier, sooner or later, and
+/// what is left or gone is known by the link itself.
+pub(crate) fn is_link_local(line: &str) -> bool {
+    line.contains("fe80:")
 }
 
 /// Waits until `is_over`, for a while.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::before::FAILED_STATUS;
 use crate::call::{Answer, Call, host};
 
 /// Changes the right plugin's answer.
@@ -56,6 +57,15 @@ fn failure(fault: &str, call: &Call, answer: &mut Answer) {
         "status-hides-the-delegates-failure" if call.is("STATUS") && is_delegates => {
             *answer = Answer::silent();
         }
+        "gc-hides-the-delegates-failure" if call.is("GC") && is_delegates => {
+            *answer = Answer::silent();
+        }
+        "status-fails-without-an-error" if call.is("STATUS") && is_delegates => {
+            answer.stdout.clear();
+        }
+        "refuses-add-after-a-failed-status" if call.is("STATUS") && is_delegates => {
+            std::fs::write(FAILED_STATUS, "").expect("a mark");
+        }
         "failed-add-is-never-cleared" if call.is("ADD") && is_delegates => {
             host("ip link add stuck0 type veth peer name stuck1");
         }
@@ -69,6 +79,7 @@ fn failure(fault: &str, call: &Call, answer: &mut Answer) {
 fn success(fault: &str, call: &Call, answer: &mut Answer) {
     match fault {
         "check-prints-something" if call.is("CHECK") => answer.stdout = "{}".to_owned(),
+        "gc-prints-something" if call.is("GC") => answer.stdout = "{}".to_owned(),
         "leaves-an-interface" if call.is("DEL") && call.variable("CNI_IFNAME") == "eth0" => {
             call.inside("ip link add left0 type veth peer name left1");
         }
@@ -100,6 +111,20 @@ fn change_result(fault: &str, result: &mut Value) {
             result.as_object_mut().expect("an object").remove("dns");
         }
         "changes-prevresult" => result["dns"]["nameservers"] = json!(["198.51.100.53"]),
+        "gives-a-nameserver-by-name" => {
+            result["dns"] = json!({"nameservers": ["resolver.example"]});
+        }
+        "gives-a-number-as-text" => result["routes"][0]["mtu"] = "1400".into(),
+        "loses-the-delegates-address" => result["ips"] = json!([]),
+        "does-not-say-the-interface" => {
+            result["ips"][0].as_object_mut().expect("an object").remove("interface");
+        }
+        "says-the-wrong-interface" => result["ips"][0]["interface"] = 0.into(),
+        "hides-the-host-interface" => {
+            let hidden = result["interfaces"][1].take();
+            result["interfaces"][1] = result["interfaces"][0].clone();
+            result["interfaces"][1]["hidden"] = hidden;
+        }
         "gives-no-address" => result["ips"] = json!([]),
         "has-interfaces-though-ipam" => result["interfaces"] = json!([{"name": "eth0"}]),
         "gives-an-address-twice" => result["ips"][0]["address"] = "10.77.0.2/24".into(),
@@ -110,6 +135,11 @@ fn change_result(fault: &str, result: &mut Value) {
         match fault {
             "hides-the-container-interface" if is_inside => interface["sandbox"] = "".into(),
             "says-another-namespace" if is_inside => interface["sandbox"] = "/run/netns/x".into(),
+            "says-no-mac" if is_inside => {
+                interface.as_object_mut().expect("an object").remove("mac");
+            }
+            "says-another-mtu" if is_inside => interface["mtu"] = 1280.into(),
+            "gives-a-relative-path" if is_inside => interface["socketPath"] = "run/vhost".into(),
             "says-another-mac" if is_inside => interface["mac"] = "02:00:00:00:00:99".into(),
             _ => {}
         }

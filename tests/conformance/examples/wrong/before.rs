@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call, host};
-use crate::delegate::swallow;
+use crate::delegate::{NAME, swallow};
 
 /// Longer than any limit.
 const HANGS: Duration = Duration::from_secs(60);
+/// Is there after a STATUS that failed.
+pub(crate) const FAILED_STATUS: &str = "/run/test/failed-status";
 
 /// The answer of a fault that does not call the right plugin.
 pub(crate) fn answer(fault: &str, call: &mut Call) -> Option<Answer> {
@@ -63,7 +65,17 @@ fn of_protocol(fault: &str, call: &mut Call) -> Option<Answer> {
         ("gc-does-nothing", "GC") => return Some(Answer::silent()),
         ("gc-removes-all", "GC") => {
             call.config["cni.dev/valid-attachments"] = json!([]);
+            call.config["cni.dev/attachments"] = json!([]);
             call.with_config();
+        }
+        ("gc-ignores-the-network", "GC") | ("del-ignores-the-network", "DEL")
+            if call.config["name"] == "conformance-other" =>
+        {
+            call.config["name"] = "conformance".into();
+            call.with_config();
+        }
+        ("gc-stops-at-the-delegates-failure", "GC") if call.has_in_first_folder("fail-GC") => {
+            return Some(Answer::error(999, call));
         }
         ("status-hangs", "STATUS") => thread::sleep(HANGS),
         _ => {}
@@ -99,6 +111,14 @@ fn of_add(fault: &str, call: &mut Call) -> Option<Answer> {
             thread::sleep(Duration::from_millis(300));
             fs::remove_dir("/run/test/busy").ok();
         }
+        "wants-the-default-route"
+            if !is_second && !call.inside("ip route show default").is_empty() =>
+        {
+            return Some(Answer::error(999, call));
+        }
+        "refuses-add-after-a-failed-status" if fs::exists(FAILED_STATUS).unwrap_or(false) => {
+            return Some(Answer::error(999, call));
+        }
         "refuses-args" if call.config.get("args").is_some() => return Some(Answer::error(2, call)),
         "del-fails" | "del-of-a-stranger-fails" => drop(call.mark("added")),
         _ => {}
@@ -127,7 +147,12 @@ fn of_check(fault: &str, call: &mut Call) -> Option<Answer> {
             }
             call.with_config();
         }
-        "check-passes-without-the-interface" if !has_link() => return Some(Answer::silent()),
+        "check-needs-no-variable" if !(call.has_variables() && call.has_namespace()) => {
+            return Some(Answer::silent());
+        }
+        "check-passes-without-the-interface" if call.has_namespace() && !has_link() => {
+            return Some(Answer::silent());
+        }
         "check-passes-without-an-address" if has_link() && !has_address() => {
             return Some(Answer::silent());
         }
@@ -167,6 +192,9 @@ fn of_del(fault: &str, call: &mut Call) -> Option<Answer> {
         "leaks-without-prevresult" if !call.has_previous() && call.has_variables() => {
             return Some(Answer::silent());
         }
+        "forgets-the-interface-name" if call.variable("CNI_IFNAME") == "net7" => {
+            call.set("CNI_IFNAME", "eth0");
+        }
         "deletes-the-others" => drop(host("find /var/lib/cni -name 10.* -delete")),
         _ => {}
     }
@@ -185,6 +213,18 @@ fn delegation(fault: &str, call: &mut Call) {
         ("gc-does-not-delegate", "GC") => swallow(call, "GC"),
         ("status-does-not-delegate", "STATUS") => swallow(call, "STATUS"),
         ("keeps-args-from-the-delegate", "ADD") => call.set("CNI_ARGS", ""),
+        ("keeps-args-from-the-delegates-del", "DEL") => call.set("CNI_ARGS", ""),
+        ("keeps-tracing-from-the-delegate", _) => drop(call.variables.remove("TRACEPARENT")),
+        ("looks-in-the-first-folder", _) if !call.has_in_first_folder(NAME) => {
+            let first = call.first_folder().display().to_string();
+            call.set("CNI_PATH", &first);
+        }
+        ("keeps-a-key-from-the-delegates-gc", "GC") => {
+            if let Value::Object(config) = &mut call.config {
+                config.remove("isGateway");
+            }
+            call.with_config();
+        }
         ("keeps-a-key-from-the-delegate", "ADD" | "CHECK" | "DEL") => {
             if let Value::Object(config) = &mut call.config {
                 config.remove("isGateway");
@@ -208,6 +248,15 @@ fn results(fault: &str, call: &mut Call) {
             "hides-the-container-interface" | "says-another-namespace" if is_inside => {
                 interface["sandbox"] = netns.as_str().into();
             }
+            "says-another-mtu" if is_inside => {
+                interface.as_object_mut().expect("an object").remove("mtu");
+            }
+            "gives-a-relative-path" if is_inside => {
+                interface.as_object_mut().expect("an object").remove("socketPath");
+            }
+            "hides-the-host-interface" if interface["hidden"].is_object() => {
+                *interface = interface["hidden"].take();
+            }
             "says-another-mac" if interface["mac"] == "02:00:00:00:00:99" => {
                 interface.as_object_mut().expect("an object").remove("mac");
             }
@@ -218,6 +267,20 @@ fn results(fault: &str, call: &mut Call) {
         for ip in previous["ips"].as_array_mut().into_iter().flatten() {
             ip["address"] = format!("{}/24", ip["address"].as_str().unwrap_or_default()).into();
         }
+    }
+    match fault {
+        "loses-the-delegates-address" => {
+            let address = call.config["ipam"]["address"].clone();
+            call.config["prevResult"]["ips"] =
+                json!([{"address": address, "gateway": "10.77.0.1", "interface": 2}]);
+            return call.with_config();
+        }
+        "does-not-say-the-interface" | "says-the-wrong-interface" => {
+            previous["ips"][0]["interface"] = 2.into();
+        }
+        "gives-a-number-as-text" => previous["routes"][0]["mtu"] = Value::Null,
+        "gives-a-nameserver-by-name" => previous["dns"] = json!({}),
+        _ => {}
     }
     if fault == "makes-up-an-address"
         && let Some(ips) = previous["ips"].as_array_mut()

@@ -69,6 +69,15 @@ impl Call {
         self.stdin = self.config.to_string().into_bytes();
     }
 
+    /// The first of the folders where the IPAM plugin may lie.
+    pub(crate) fn first_folder(&self) -> PathBuf {
+        PathBuf::from(self.variable("CNI_PATH").split(':').next().unwrap_or_default())
+    }
+
+    pub(crate) fn has_in_first_folder(&self, name: &str) -> bool {
+        self.first_folder().join(name).exists()
+    }
+
     /// Whether the namespace is there.
     pub(crate) fn has_namespace(&self) -> bool {
         let path = self.variable("CNI_NETNS");

@@ -42,8 +42,8 @@ pub(crate) fn answer() -> ! {
         }
         exit(0);
     }
-    let folder = real.split(':').next().unwrap_or_default();
-    let error = Command::new(PathBuf::from(folder).join(NAME))
+    let mut programs = real.split(':').map(|folder| PathBuf::from(folder).join(NAME));
+    let error = Command::new(programs.find(|path| path.exists()).expect("the IPAM plugin"))
         .env("CNI_PATH", &real)
         .env_remove(REAL)
         .env_remove(SWALLOWED)

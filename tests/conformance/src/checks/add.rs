@@ -3,13 +3,13 @@
 use crate::check::{ALL, Check, INTERFACE};
 use crate::reply::{Verdict, require};
 use crate::request::Request;
-use crate::spec::{Level, Levels};
+use crate::spec::Levels;
 use crate::stage::Stage;
 
 /// How many containers at a time.
 const MANY: usize = 4;
 
-pub(crate) const CHECKS: [Check; 7] = [
+pub(crate) const CHECKS: [Check; 8] = [
     Check {
         name: "add-answers-with-a-result",
         section: "2 ADD",
@@ -27,7 +27,7 @@ pub(crate) const CHECKS: [Check; 7] = [
     Check {
         name: "add-refuses-an-interface-that-is-there",
         section: "2 ADD",
-        levels: Levels::MUST,
+        levels: Levels::MUST_SINCE_1_0,
         roles: INTERFACE,
         run: refuses_existing,
     },
@@ -55,9 +55,16 @@ pub(crate) const CHECKS: [Check; 7] = [
     Check {
         name: "args-that-are-not-understood-are-ignored",
         section: "0.4.0 Network Configuration, args",
-        levels: Levels([Some(Level::Should), None, None]),
+        levels: Levels::SHOULD_IN_0_4,
         roles: ALL,
         run: ignores_args,
+    },
+    Check {
+        name: "add-skips-a-default-route-that-is-there",
+        section: "0.4.0 IP Allocation, Notes",
+        levels: Levels::SHOULD_IN_0_4,
+        roles: INTERFACE,
+        run: skips_default_route,
     },
 ];
 
@@ -131,4 +138,21 @@ fn ignores_args(stage: &Stage<'_>) -> Verdict {
     let args = serde_json::json!({"labels": {"appVersion": "1.0"}});
     let request = stage.request_of_new("ADD")?.key("args", args);
     stage.call(&request.called("ADD with args.labels"))?.must_succeed()
+}
+
+/// The IPAM plugin gives a default route, and the container has one by another network.
+fn skips_default_route(stage: &Stage<'_>) -> Verdict {
+    stage.needs_delegate()?;
+    let subject = stage.subject()?;
+    for line in [
+        "ip link add other0 type veth peer name other1",
+        "ip address add 192.0.2.2/24 dev other0",
+        "ip link set other0 up",
+        "ip link set other1 up",
+        "ip route add default via 192.0.2.1",
+    ] {
+        stage.run(line, Some(&subject))?;
+    }
+    let request = stage.request("ADD", &subject);
+    stage.call(&request.called("ADD where there is a default route"))?.must_succeed()
 }

@@ -11,14 +11,14 @@ use crate::stage::Stage;
 pub(crate) const CHECKS: [Check; 2] = [
     Check {
         name: "chained-result-has-all-of-prevresult",
-        section: "5 Success",
+        section: "5 ADD Success",
         levels: Levels::SHOULD_THEN_MUST,
         roles: CHAINED,
         run: has_all,
     },
     Check {
         name: "chained-result-is-prevresult-but-for-its-own-changes",
-        section: "5 Success",
+        section: "5 ADD Success",
         levels: Levels::SHOULD_THEN_MUST,
         roles: CHAINED,
         run: is_unchanged,

@@ -8,7 +8,7 @@ use crate::reply::{Verdict, not_run, require};
 use crate::spec::Levels;
 use crate::stage::{Attached, Stage, beforehand};
 
-pub(crate) const CHECKS: [Check; 8] = [
+pub(crate) const CHECKS: [Check; 9] = [
     Check {
         name: "check-passes-right-after-add",
         section: "2 CHECK",
@@ -22,6 +22,13 @@ pub(crate) const CHECKS: [Check; 8] = [
         levels: Levels::MUST_THEN_SHOULD,
         roles: ALL,
         run: prints_nothing,
+    },
+    Check {
+        name: "check-without-a-needed-variable-is-refused",
+        section: "2 CHECK, required parameters",
+        levels: Levels::MUST,
+        roles: ALL,
+        run: needs_variables,
     },
     Check {
         name: "check-passes-what-a-later-plugin-changed",
@@ -84,6 +91,13 @@ fn sound(stage: &Stage<'_>) -> Result<Attached, crate::reply::Finding> {
     let attached = stage.attached()?;
     beforehand(stage.call(&stage.later("CHECK", &attached)))?.expect_success()?;
     Ok(attached)
+}
+
+fn needs_variables(stage: &Stage<'_>) -> Verdict {
+    let attached = sound(stage)?;
+    ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"].into_iter().try_for_each(|variable| {
+        stage.call(&stage.later("CHECK", &attached).without(variable))?.must_fail()
+    })
 }
 
 /// The example of the specification, `tuning` with another MAC address, and a route more.

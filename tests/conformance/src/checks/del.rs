@@ -1,10 +1,10 @@
 //! DEL: what it leaves, and that it does not fail for what is gone.
 
-use crate::check::{ALL, CHAINED, Check, INTERFACE};
+use crate::check::{ALL, CHAINED, Check, INTERFACE, IPAM};
 use crate::reply::{Finding, Reply, Verdict, not_run, require};
 use crate::request::Request;
 use crate::spec::Levels;
-use crate::stage::{Attached, Stage, beforehand, settle};
+use crate::stage::{Attached, OTHER_NETWORK, Stage, beforehand, is_link_local, settle};
 use crate::subject::Subject;
 
 const fn rule(name: &'static str, levels: Levels, run: fn(&Stage<'_>) -> Verdict) -> Check {
@@ -15,18 +15,32 @@ const fn of(roles: &'static [crate::plugin::Role], check: Check) -> Check {
     Check { roles, ..check }
 }
 
-pub(crate) const CHECKS: [Check; 12] = [
+pub(crate) const CHECKS: [Check; 14] = [
     rule("del-succeeds", Levels::MUST, succeeds),
     of(INTERFACE, rule("del-removes-the-interface", Levels::SHOULD, removes)),
     of(CHAINED, rule("del-undoes-what-add-changed", Levels::SHOULD, undoes)),
     rule("del-leaves-nothing", Levels::SHOULD, leaves_nothing),
-    rule("del-succeeds-again", Levels::MUST, again),
-    rule("del-succeeds-for-what-was-never-added", Levels::MUST, never_added),
+    rule("del-succeeds-again", Levels::SHOULD_THEN_MUST, again),
+    rule("del-succeeds-for-what-was-never-added", Levels::SHOULD_THEN_MUST, never_added),
     rule("del-succeeds-without-namespace", Levels::SHOULD, without_namespace),
     rule("del-succeeds-after-the-namespace-is-gone", Levels::SHOULD, after_namespace),
     rule("del-leaves-nothing-after-the-namespace-is-gone", Levels::SHOULD, leaves_nothing_after),
     rule("del-leaves-nothing-without-prevresult", Levels::SHOULD, without_previous),
     rule("del-spares-other-containers", Levels::SHOULD, spares_others),
+    Check {
+        name: "del-spares-another-interface-of-the-container",
+        section: "3 Execution of Network Configurations; 0.4.0 General considerations",
+        levels: Levels::SHOULD,
+        roles: IPAM,
+        run: spares_other_interface,
+    },
+    Check {
+        name: "del-spares-another-network-of-the-container",
+        section: "0.4.0 General considerations",
+        levels: Levels::SHOULD_IN_0_4,
+        roles: IPAM,
+        run: spares_other_network,
+    },
     of(
         INTERFACE,
         Check {
@@ -66,7 +80,8 @@ fn inside(stage: &Stage<'_>, subject: &Subject) -> Result<Vec<String>, Finding> 
         "ip rule",
     ] {
         let text = stage.run(command, Some(subject))?;
-        lines.extend(text.lines().map(|line| line.trim().to_owned()));
+        let kept = text.lines().filter(|line| !is_link_local(line));
+        lines.extend(kept.map(|line| line.trim().to_owned()));
     }
     Ok(lines)
 }
@@ -152,10 +167,36 @@ fn spares_others(stage: &Stage<'_>) -> Verdict {
     let (own, host) = (inside(stage, &kept.subject)?, stage.host.traces());
     let gone = |before: &[String], after: &[String]| -> Vec<String> {
         let gone = before.iter().filter(|line| !after.contains(line));
-        gone.filter(|line| !line.contains("numtxqueues")).cloned().collect()
+        gone.filter(|line| !line.contains("numtxqueues") && !is_link_local(line)).cloned().collect()
     };
     let lost = [gone(&before.0, &own), gone(&before.1, &host)].concat();
     require(lost.is_empty(), || format!("gone with another container: {}", lost.join(" | ")))
+}
+
+fn spares_other_interface(stage: &Stage<'_>) -> Verdict {
+    let attached = stage.attached()?;
+    let before = stage.host.traces();
+    // Another address, if the configuration says one.
+    let other = stage.subject()?;
+    let second = |command: &str| {
+        stage
+            .request(command, &other)
+            .with("CNI_CONTAINERID", &attached.subject.id)
+            .with("CNI_NETNS", &attached.subject.path())
+            .with("CNI_IFNAME", "net7")
+    };
+    for command in ["ADD", "DEL"] {
+        beforehand(stage.call(&second(command)))?.expect_success()?;
+    }
+    stage.nothing_gone_since(&before)
+}
+
+fn spares_other_network(stage: &Stage<'_>) -> Verdict {
+    let attached = stage.attached()?;
+    let before = stage.host.traces();
+    let request = stage.request("DEL", &attached.subject).key("name", OTHER_NETWORK);
+    beforehand(stage.call(&request))?.expect_success()?;
+    stage.nothing_gone_since(&before)
 }
 
 fn after_failed_add(stage: &Stage<'_>) -> Verdict {
