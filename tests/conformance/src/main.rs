@@ -1,12 +1,13 @@
 //! The executable: reads the command line, runs the checks, prints the table. `causeway conformance` starts it, and
 //! so does `scripts/conformance`, which builds it.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints what it found")]
+#![allow(clippy::print_stderr, reason = "it says why it could not run")]
 
 mod arguments;
 mod machine;
 
 use std::env;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,14 +43,16 @@ fn after_help() -> String {
 
 fn main() -> ExitCode {
     let Call { arguments } = Call::parse();
-    if arguments.list {
-        list();
-        return ExitCode::SUCCESS;
-    }
-    // What a check could not look at is in the report.
-    std::panic::set_hook(Box::new(|_| {}));
-    match run(&arguments) {
-        Ok(report) => ExitCode::from(u8::from(is_broken(&report, arguments.strict))),
+    let done = match arguments.list {
+        true => print(&list()).map(|()| false),
+        false => {
+            // What a check could not look at is in the report.
+            std::panic::set_hook(Box::new(|_| {}));
+            run(&arguments).map(|report| is_broken(&report, arguments.strict))
+        }
+    };
+    match done {
+        Ok(is_broken) => ExitCode::from(u8::from(is_broken)),
         Err(error) => {
             eprintln!("causeway-conformance: {error}");
             ExitCode::from(2)
@@ -67,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<Report, String> {
     options.limit = Duration::from_secs(arguments.timeout.clamp(1, 600));
     machine::prepare()?;
     let report = conformance::run(&options)?;
-    print!("{}", if arguments.json { report.json() } else { report.table() });
+    print(&if arguments.json { report.json() } else { report.table() })?;
     for path in &arguments.report {
         report.write(path)?;
     }
@@ -89,12 +92,25 @@ fn is_broken(report: &Report, is_strict: bool) -> bool {
     report.failures(Level::Must) > 0 || is_strict && other > 0
 }
 
-fn list() {
-    println!("{:<8}{:<8}{:<8}{:<54}section", "0.4.0", "1.0.0", "1.1.0", "rule");
+fn list() -> String {
+    let mut text = format!("{:<8}{:<8}{:<8}{:<54}section\n", "0.4.0", "1.0.0", "1.1.0", "rule");
     for (name, section, levels) in conformance::rules() {
         for level in levels {
-            print!("{:<8}", level.map(|level| level.to_string()).unwrap_or_default());
+            let level = level.map(|level| level.to_string()).unwrap_or_default();
+            text += &format!("{level:<8}");
         }
-        println!("{name:<54}{section}");
+        text += &format!("{name:<54}{section}\n");
+    }
+    text
+}
+
+/// Writes to standard output. A reader that has gone away wants no more.
+fn print(text: &str) -> Result<(), String> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("write to standard output: {error}"))
+        }
+        _done => Ok(()),
     }
 }

@@ -98,6 +98,15 @@ fn a_plugin_that_is_not_known_is_run_with_ones_own_configuration() {
 }
 
 #[test]
+fn a_reader_that_has_gone_away_wants_no_more() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_causeway-conformance"));
+    let listed = command.arg("--list").stdout(writer).output().unwrap();
+    assert_eq!((listed.status.code(), text_of(&listed).as_str()), (Some(0), ""));
+}
+
+#[test]
 fn what_is_wrong_with_the_command_line_is_said_before_anything_is_run() {
     let place = Place::new("add-fails");
     let file = place.path("wrong.json");
