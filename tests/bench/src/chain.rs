@@ -9,7 +9,7 @@ use crate::contender::{Attachment, Contender, Seat};
 use crate::figures::{Figures, State, What, median};
 use crate::plugins::{Chained, NAMES, Plugins, Times, unwatched};
 use crate::profile;
-use crate::site::{PAUSE, Site};
+use crate::site::{Site, pause};
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -93,7 +93,7 @@ impl Scenario {
                     *total += begin.elapsed();
                     adds.push(add);
                     dels.push(del);
-                    std::thread::sleep(PAUSE);
+                    pause();
                 }
             }
         }

@@ -9,7 +9,7 @@ use testsupport::{Container, Host};
 use crate::contender::{Attachment, Contender, Seat};
 use crate::figures::{Figures, State, What, median};
 use crate::profile;
-use crate::site::{PAUSE, Site};
+use crate::site::{Site, pause};
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
 const TIMEOUT: Duration = Duration::from_secs(12);
@@ -163,7 +163,7 @@ fn by_turns(sites: &mut [Site<Place>], rounds: usize) -> Times {
                 let (add, del) = site.run(Place::add_and_del);
                 adds.push(add);
                 dels.push(del);
-                std::thread::sleep(PAUSE);
+                pause();
             }
         }
     }
