@@ -27,8 +27,8 @@ pub const IPTABLES_PORTS: i64 = 1 << 44;
 pub const ROUTE_LOCALNET: i64 = IPTABLES_PORTS + 1;
 /// That of the lock of whose turn it is to change nf_tables.
 pub const NFTABLES_TURN: i64 = IPTABLES_PORTS + 2;
-/// Longer than an ADD that moves, and so short that an ADD which waited first ends before the
-/// kubelet's deadline of four minutes all the same.
+/// How long any of the locks is waited for: longer than an ADD that moves, and so short that an ADD which
+/// waited first ends before the kubelet's deadline of four minutes all the same.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// What host interfaces are named by, before the digits that also number the lock.
 const PREFIX: &str = "veth";
@@ -78,8 +78,12 @@ pub fn link_index(host_interface: &str) -> Option<u32> {
 
 /// Waits until nobody else holds this lock of the attachment's. `None` where there can't be a lock.
 pub fn lock(offset: i64, attachment: &Attachment) -> Result<Option<ByteLock>> {
+    lock_at(offset).with_context(|| format!("another ADD or DEL of {attachment}"))
+}
+
+/// Waits until nobody else holds the lock of this number. `None` where there can't be a lock.
+pub fn lock_at(offset: i64) -> Result<Option<ByteLock>> {
     ByteLock::acquire(Path::new(LOCK_FILE), offset, LOCK_TIMEOUT)
-        .with_context(|| format!("another ADD or DEL of {attachment}"))
 }
 
 /// The same without waiting: `None` also if it is held.

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use cni_common::nft::IpVersion;
 use cni_common::packet_filter::iptables_text::input;
 use cni_common::packet_filter::{Report, iptables};
-use cni_common::sys::attacher::{IPTABLES_PORTS, LOCK_FILE};
-use cni_common::sys::byte_lock::ByteLock;
+use cni_common::sys::attacher::{self, IPTABLES_PORTS};
 use cni_common::sys::iptables::Protocol;
 use cni_common::sys::netns;
 use cni_common::sys::nft::Nft;
@@ -22,9 +20,6 @@ use crate::holder::{self, Held};
 use crate::target::Targets;
 use crate::text::{self, DNAT, GUARD_TABLE, Owner, TABLE, Wanted};
 
-/// As long as an attachment's own lock is waited for.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Makes the attachment's rules. A port that another attachment has is an error, unless that is
 /// proved to be dead; then nothing is changed.
 pub fn ensure(
@@ -34,8 +29,7 @@ pub fn ensure(
 ) -> Result<()> {
     let doing = || format!("map the ports of {attachment} by iptables");
     // Between the look for who has a port and its own rules no other ADD may come.
-    let _lock =
-        ByteLock::acquire(Path::new(LOCK_FILE), IPTABLES_PORTS, TIMEOUT).with_context(doing)?;
+    let _lock = attacher::lock_at(IPTABLES_PORTS).with_context(doing)?;
     let mut tables = Vec::new();
     for (protocol, wanted) in wanted(attachment, (config, targets), netns) {
         let save = iptables::save(protocol, TABLE).with_context(doing)?;

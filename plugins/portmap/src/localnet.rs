@@ -7,14 +7,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
-use std::time::Duration;
 
 use cni_common::nft::{Element, IpVersion, Operation, Value};
 use cni_common::packet_filter::reference::host_port;
 use cni_common::packet_filter::table::{self, INET as TABLE};
 use cni_common::packet_filter::{ElementKey, element};
-use cni_common::sys::attacher::{LOCK_FILE, ROUTE_LOCALNET};
+use cni_common::sys::attacher::{self, ROUTE_LOCALNET};
 use cni_common::sys::byte_lock::ByteLock;
 use cni_common::sys::nft::Nft;
 use cni_common::sys::{Netlink, sysctl};
@@ -24,9 +22,6 @@ use cni_common::{Context, Error, Result, log};
 use crate::config::{Config, Snat};
 use crate::plan;
 use crate::target::Targets;
-
-/// As long as an attachment's own lock is waited for.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The comment of a link whose setting an ADD has changed.
 const SET_HERE: &str = "route_localnet is set back with the last mapped port";
@@ -212,9 +207,8 @@ fn name(link: &str) -> String {
 
 /// `None` where there can't be a lock. Asked for twice: what was in the way may have passed.
 fn lock() -> Result<Option<ByteLock>> {
-    let acquire = || ByteLock::acquire(Path::new(LOCK_FILE), ROUTE_LOCALNET, TIMEOUT);
-    let lock = match acquire() {
-        Ok(None) => acquire(),
+    let lock = match attacher::lock_at(ROUTE_LOCALNET) {
+        Ok(None) => attacher::lock_at(ROUTE_LOCALNET),
         other => other,
     };
     lock.context("another change of route_localnet")
