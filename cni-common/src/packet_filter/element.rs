@@ -35,6 +35,12 @@ impl ElementKey {
     }
 }
 
+/// The comments of all elements of a set, which say whose they are.
+pub fn list_owners(nft: &mut Nft, (table, set): (Table, &Set)) -> Result<Vec<String>> {
+    let found = nft.list_elements(table, set)?;
+    Ok(found.into_iter().map(|element| element.comment).collect())
+}
+
 /// The addresses that are the keys of a set, each with the comment that says whose it is.
 pub fn list_addresses(nft: &mut Nft, (table, set): (Table, &Set)) -> Result<Vec<(String, IpAddr)>> {
     let mut addresses = Vec::new();

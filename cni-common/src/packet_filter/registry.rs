@@ -5,7 +5,7 @@
 //! and replaces them; and a DEL that knows nothing else need not look through everybody's elements
 //! to find that there are none of its own.
 
-use super::ElementKey;
+use super::{ElementKey, element};
 use crate::Result;
 use crate::nft::{Element, KeyType, Set, Table, Value};
 use crate::sys::nft::Nft;
@@ -44,8 +44,7 @@ impl Registry {
 
     /// The comments of all attachments in the map.
     pub fn list_owners(&self, nft: &mut Nft) -> Result<Vec<String>> {
-        let found = nft.list_elements(self.table, &self.set)?;
-        Ok(found.into_iter().map(|element| element.comment).collect())
+        element::list_owners(nft, (self.table, &self.set))
     }
 
     /// How many elements the attachment of this comment has; `None` if it is not in the map.

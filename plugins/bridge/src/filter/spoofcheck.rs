@@ -84,8 +84,7 @@ fn missing(nft: &mut Nft, subject: &Subject<'_>, mac: Mac) -> Result<Report> {
 
 /// The comments of all attachments whose port is guarded.
 pub fn list_owners(nft: &mut Nft) -> Result<Vec<String>> {
-    let found = nft.list_elements(TABLE, &ports())?;
-    Ok(found.into_iter().map(|element| element.comment).collect())
+    element::list_owners(nft, (TABLE, &ports()))
 }
 
 /// Whether the attachment's is among them.
