@@ -1,7 +1,7 @@
 //! The whole chain of a runtime's plugins: in which states of the host it is measured. Each contender has a
 //! host of its own, because rules of two suites in one packet filter would meet.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use testsupport::{Container, Host};
 
@@ -9,7 +9,7 @@ use crate::contender::{Attachment, Contender, Seat};
 use crate::figures::{Figures, State, What, median};
 use crate::plugins::{Chained, NAMES, Plugins, Times, unwatched};
 use crate::profile;
-use crate::site::{Site, pause};
+use crate::site::{Site, by_turns};
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -82,23 +82,12 @@ impl Scenario {
             contenders.iter().map(|contender| self.site(contender, names)).collect();
         // What is found out or made once is not measured.
         for site in &mut sites {
-            site.run(|place| place.add_and_del());
+            site.run(Place::add_and_del);
         }
-        let mut times = vec![(Vec::new(), Vec::new(), Duration::ZERO); sites.len()];
-        for _ in 0..rounds {
-            for (site, (adds, dels, total)) in sites.iter_mut().zip(&mut times) {
-                if *total < TIMEOUT {
-                    let begin = Instant::now();
-                    let (add, del) = site.run(|place| place.add_and_del());
-                    *total += begin.elapsed();
-                    adds.push(add);
-                    dels.push(del);
-                    pause();
-                }
-            }
-        }
+        let times = by_turns(&mut sites, (rounds, TIMEOUT), Place::add_and_del);
         let mut figures = Figures::default();
-        for (contender, (adds, dels, _total)) in contenders.iter().zip(times) {
+        for (contender, calls) in contenders.iter().zip(times) {
+            let (adds, dels): (Vec<Times>, Vec<Times>) = calls.into_iter().unzip();
             let mut note = |what, times| figures.add(self.state, contender, (what, median(times)));
             note(What::Add, sums(&adds));
             note(What::Del, sums(&dels));
@@ -164,7 +153,7 @@ impl Place {
 impl Calls {
     fn add(&self, container: &Container, number: u16, ports: std::ops::Range<u16>) {
         match self {
-            Self::Floor(seat) => drop(seat.call("ADD", &attachment(container, number))),
+            Self::Floor(seat) => drop(seat.call("ADD", &Attachment::new(container, number))),
             Self::Suite(plugins) => drop(plugins.add(&chained(container, ports), &unwatched)),
         }
     }
@@ -172,7 +161,7 @@ impl Calls {
     fn add_and_del(&self, container: &Container) -> (Times, Times) {
         match self {
             Self::Floor(seat) => {
-                let attachment = attachment(container, 1000);
+                let attachment = Attachment::new(container, 1000);
                 let of = |command| vec![("floor", seat.call(command, &attachment))];
                 (of("ADD"), of("DEL"))
             }
@@ -183,11 +172,6 @@ impl Calls {
             }
         }
     }
-}
-
-fn attachment(container: &Container, number: u16) -> Attachment {
-    let netns = container.path().to_owned();
-    Attachment { container: container.name().to_owned(), netns, number }
 }
 
 fn chained(container: &Container, ports: impl Iterator<Item = u16>) -> Chained {

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use testsupport::Host;
+use testsupport::{Container, Host};
 
 /// What is measured against others.
 #[derive(Clone)]
@@ -33,6 +33,14 @@ pub(crate) struct Attachment {
     pub(crate) netns: PathBuf,
     /// Which of the bridge's addresses the floor gives it; suites choose for themselves.
     pub(crate) number: u16,
+}
+
+impl Attachment {
+    /// That of this container, whose name is its ID.
+    pub(crate) fn new(container: &Container, number: u16) -> Self {
+        let netns = container.path().to_owned();
+        Self { container: container.name().to_owned(), netns, number }
+    }
 }
 
 /// The bridge of a contender, on its own host; it is 10.80.0.1/16 there.

@@ -71,9 +71,7 @@ fn bridge(arguments: &Arguments) -> Result<(), String> {
         figures.extend(scenario.measure(&arguments.contenders, arguments.rounds));
     }
     print!("{}", report::table(&figures));
-    if let Some(path) = &arguments.document {
-        document::replace(path, "bridge", &document::bridge(&figures))?;
-    }
+    replace("bridge", &document::bridge(&figures), arguments)?;
     write(&figures, arguments)
 }
 
@@ -86,22 +84,23 @@ fn chain(arguments: &Arguments) -> Result<(), String> {
         figures.extend(scenario.measure(&arguments.contenders, &names, arguments.rounds));
     }
     print!("{}\n{}", report::table(&figures), report::shares(&figures, &names));
-    if let Some(path) = &arguments.document {
-        document::replace(path, "chain", &document::chain(&figures))?;
-    }
+    replace("chain", &document::chain(&figures), arguments)?;
     write(&figures, arguments)
 }
 
 fn packets(arguments: &Arguments) -> Result<(), String> {
     let rates = packets::measure(&arguments.contenders);
     print!("{}", report::packets(&rates));
-    if let Some(path) = &arguments.document {
-        document::replace(path, "packets", &document::packets(&rates))?;
-    }
+    replace("packets", &document::packets(&rates), arguments)?;
     match &arguments.json {
         Some(path) => write_file(path, &report::packets_json(&rates, arguments)),
         None => Ok(()),
     }
+}
+
+/// Puts a table in its place on the page that `--document` names.
+fn replace(name: &str, table: &str, arguments: &Arguments) -> Result<(), String> {
+    arguments.document.as_ref().map_or(Ok(()), |path| document::replace(path, name, table))
 }
 
 fn write(figures: &Figures, arguments: &Arguments) -> Result<(), String> {

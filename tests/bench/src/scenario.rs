@@ -9,7 +9,7 @@ use testsupport::{Container, Host};
 use crate::contender::{Attachment, Contender, Seat};
 use crate::figures::{Figures, State, What, median};
 use crate::profile;
-use crate::site::{Site, pause};
+use crate::site::{Site, by_turns};
 
 /// A contender's calls in one scenario take no longer than this; one that is slow gets fewer.
 const TIMEOUT: Duration = Duration::from_secs(12);
@@ -94,7 +94,8 @@ impl Scenario {
                     let memory = site.run(Place::begin);
                     figures.add(self.state, contender, (What::Memory, memory));
                 }
-                by_turns(&mut sites, rounds)
+                let times = by_turns(&mut sites, (rounds, TIMEOUT), Place::add_and_del);
+                times.into_iter().map(|of_one| of_one.into_iter().unzip()).collect()
             }
         };
         for (contender, (adds, dels)) in contenders.iter().zip(times) {
@@ -155,21 +156,6 @@ impl Place {
 /// The times of ADDs and of DELs, contender by contender.
 type Times = Vec<(Vec<Duration>, Vec<Duration>)>;
 
-fn by_turns(sites: &mut [Site<Place>], rounds: usize) -> Times {
-    let mut times = vec![(Vec::new(), Vec::new()); sites.len()];
-    for _ in 0..rounds {
-        for (site, (adds, dels)) in sites.iter_mut().zip(&mut times) {
-            if adds.iter().chain(dels.iter()).sum::<Duration>() < TIMEOUT {
-                let (add, del) = site.run(Place::add_and_del);
-                adds.push(add);
-                dels.push(del);
-                pause();
-            }
-        }
-    }
-    times
-}
-
 fn bursts(sites: &mut [Site<Place>]) -> Times {
     let mut times = vec![(Vec::new(), Vec::new()); sites.len()];
     for _ in 0..BURSTS {
@@ -192,8 +178,8 @@ fn bursts(sites: &mut [Site<Place>]) -> Times {
 
 fn container(host: &Host, name: &str, number: u16) -> (Container, Attachment) {
     let made = host.container(name);
-    let netns = made.path().to_owned();
-    (made, Attachment { container: name.to_owned(), netns, number })
+    let attachment = Attachment::new(&made, number);
+    (made, attachment)
 }
 
 /// One call of each of `attachments`, by a fixed number of callers side by side; the time of each, if they came

@@ -57,9 +57,31 @@ impl<P> Drop for Site<P> {
     }
 }
 
+/// Calls at each site by turns, so that none has the quieter machine, `rounds` times; fewer at a site whose calls
+/// took longer than `limit` together. What each call returned, site by site.
+pub(crate) fn by_turns<P: 'static, T: Send + 'static>(
+    sites: &mut [Site<P>],
+    (rounds, limit): (usize, Duration),
+    call: fn(&P) -> T,
+) -> Vec<Vec<T>> {
+    let mut results: Vec<Vec<T>> = sites.iter().map(|_| Vec::new()).collect();
+    let mut spent = vec![Duration::ZERO; sites.len()];
+    for _ in 0..rounds {
+        for ((site, results), spent) in sites.iter_mut().zip(&mut results).zip(&mut spent) {
+            if *spent < limit {
+                let begin = Instant::now();
+                results.push(site.run(call));
+                *spent += begin.elapsed();
+                pause();
+            }
+        }
+    }
+    results
+}
+
 /// The time between two contenders' turns. The processor is kept awake: in life a runtime is at work right
 /// before it calls a plugin, and after a sleep every call begins slowly, by how much differs.
-pub(crate) fn pause() {
+fn pause() {
     let begin = Instant::now();
     while begin.elapsed() < PAUSE {
         std::hint::spin_loop();
