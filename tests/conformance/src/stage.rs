@@ -199,9 +199,7 @@ impl<'a> Stage<'a> {
 
     /// The rule is broken if something that was on the host `before` is gone.
     pub(crate) fn nothing_gone_since(&self, before: &[String]) -> Verdict {
-        let after = self.host.traces();
-        let gone = before.iter().filter(|line| !after.contains(line) && !is_link_local(line));
-        let gone: Vec<_> = gone.cloned().collect();
+        let gone = gone(before, &self.host.traces());
         require(gone.is_empty(), || format!("gone from the host: {}", gone.join(" | ")))
     }
 
@@ -264,6 +262,12 @@ impl<'a> Stage<'a> {
 /// what is left or gone is known by the link itself.
 pub(crate) fn is_link_local(line: &str) -> bool {
     line.contains("fe80:")
+}
+
+/// The lines of `before` that `after` lacks, but for link-local addresses.
+pub(crate) fn gone(before: &[String], after: &[String]) -> Vec<String> {
+    let gone = before.iter().filter(|line| !after.contains(line) && !is_link_local(line));
+    gone.cloned().collect()
 }
 
 /// Waits until `is_over`, for a while.

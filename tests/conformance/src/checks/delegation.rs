@@ -172,31 +172,43 @@ fn hands_on_stderr(stage: &Stage<'_>) -> Verdict {
     stage.needs_delegate()?;
     let reply = stage.call(&stage.request_of_new("ADD")?)?;
     reply.expect_success()?;
-    if stage.delegate.calls_of("ADD").is_empty() {
-        return not_run("the IPAM plugin was not called");
-    }
+    needs_call(stage, "ADD")?;
     let is_there = reply.stderr().contains("conformance-ipam: ADD");
     require(is_there, || format!("what the IPAM plugin wrote is missing: {}", reply.shown()))
 }
 
-/// An ADD whose IPAM plugin fails.
-fn refused(stage: &Stage<'_>) -> Result<Reply, Finding> {
-    stage.needs_delegate()?;
-    stage.delegate.refuse("ADD")?;
-    let request = stage.request_of_new("ADD")?;
-    stage.call(&request.called("ADD where the IPAM plugin fails"))
+/// What the IPAM plugin is not called for says nothing of how it is called.
+fn needs_call(stage: &Stage<'_>, command: &str) -> Verdict {
+    match stage.delegate.calls_of(command).is_empty() {
+        true => not_run("the IPAM plugin was not called"),
+        false => Ok(()),
+    }
+}
+
+/// A call where the IPAM plugin fails.
+fn refused(stage: &Stage<'_>, request: Request) -> Result<Reply, Finding> {
+    let command = request.shown.clone();
+    stage.delegate.refuse(&command)?;
+    stage.call(&request.called(&format!("{command} where the IPAM plugin fails")))
+}
+
+/// The same, if the IPAM plugin was called.
+fn failed_by_delegate(stage: &Stage<'_>, request: Request) -> Result<Reply, Finding> {
+    let command = request.shown.clone();
+    let reply = refused(stage, request)?;
+    needs_call(stage, &command)?;
+    Ok(reply)
 }
 
 fn add_fails(stage: &Stage<'_>) -> Verdict {
-    let reply = refused(stage)?;
-    if stage.delegate.calls_of("ADD").is_empty() {
-        return not_run("the IPAM plugin was not called");
-    }
-    reply.must_fail()
+    stage.needs_delegate()?;
+    failed_by_delegate(stage, stage.request_of_new("ADD")?)?.must_fail()
 }
 
 fn undoes(stage: &Stage<'_>) -> Verdict {
-    beforehand(refused(stage))?.expect_failure()?;
+    stage.needs_delegate()?;
+    let request = stage.request_of_new("ADD")?;
+    beforehand(refused(stage, request))?.expect_failure()?;
     let calls = stage.delegate.calls_of("DEL").len();
     require(calls > 0, || "the IPAM plugin was not called with DEL before ADD failed".to_owned())
 }
@@ -218,13 +230,7 @@ fn was_called(stage: &Stage<'_>, command: &str) -> Verdict {
 fn fails(stage: &Stage<'_>, command: &str) -> Verdict {
     stage.needs_delegate()?;
     let attached = stage.attached()?;
-    stage.delegate.refuse(command)?;
-    let shown = format!("{command} where the IPAM plugin fails");
-    let reply = stage.call(&stage.later(command, &attached).called(&shown))?;
-    if stage.delegate.calls_of(command).is_empty() {
-        return not_run("the IPAM plugin was not called");
-    }
-    reply.must_fail()
+    failed_by_delegate(stage, stage.later(command, &attached))?.must_fail()
 }
 
 fn check_runs(stage: &Stage<'_>) -> Verdict {
@@ -249,20 +255,9 @@ fn gc_runs(stage: &Stage<'_>) -> Verdict {
     was_called(stage, "GC")
 }
 
-/// A call about no container where the IPAM plugin fails.
-fn refused_of_network(stage: &Stage<'_>, request: Request) -> Result<Reply, Finding> {
-    let command = request.shown.clone();
-    stage.delegate.refuse(&command)?;
-    let reply = stage.call(&request.called(&format!("{command} where the IPAM plugin fails")))?;
-    match stage.delegate.calls_of(&command).is_empty() {
-        true => not_run("the IPAM plugin was not called"),
-        false => Ok(reply),
-    }
-}
-
 fn gc_fails(stage: &Stage<'_>) -> Verdict {
     stage.needs_delegate()?;
-    refused_of_network(stage, gc_request(stage, &[]))?.must_fail()
+    failed_by_delegate(stage, gc_request(stage, &[]))?.must_fail()
 }
 
 fn gc_goes_on(stage: &Stage<'_>) -> Verdict {
@@ -288,7 +283,7 @@ fn status_runs(stage: &Stage<'_>) -> Verdict {
 
 fn failed_status(stage: &Stage<'_>) -> Result<Reply, Finding> {
     stage.needs_delegate()?;
-    refused_of_network(stage, stage.request_of_network("STATUS"))
+    failed_by_delegate(stage, stage.request_of_network("STATUS"))
 }
 
 fn status_fails(stage: &Stage<'_>) -> Verdict {

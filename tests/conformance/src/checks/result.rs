@@ -203,12 +203,17 @@ fn have_mac(stage: &Stage<'_>) -> Verdict {
     Ok(())
 }
 
+/// The list of this key, which the check is about.
+fn needed<'a>(attached: &'a Attached, key: &str, one: &str) -> Result<&'a [Value], Finding> {
+    match list(&attached.result, key) {
+        [] => not_run(format!("the result has no {one}")),
+        some => Ok(some),
+    }
+}
+
 fn say_interface(stage: &Stage<'_>) -> Verdict {
     let attached = stage.attached()?;
-    let ips = list(&attached.result, "ips");
-    if ips.is_empty() {
-        return not_run("the result has no address");
-    }
+    let ips = needed(&attached, "ips", "address")?;
     let silent = ips.iter().find(|ip| ip.get("interface").and_then(Value::as_u64).is_none());
     require(silent.is_none(), || format!("an address without interface: {silent:?}"))
 }
@@ -234,10 +239,7 @@ fn addresses(
 fn addresses_are_there(stage: &Stage<'_>) -> Verdict {
     let attached = stage.attached()?;
     let interfaces = list(&attached.result, "interfaces");
-    let ips = list(&attached.result, "ips");
-    if ips.is_empty() {
-        return not_run("the result has no address");
-    }
+    let ips = needed(&attached, "ips", "address")?;
     for ip in ips {
         let index = ip.get("interface").and_then(Value::as_u64);
         let named = index.and_then(|index| interfaces.get(usize::try_from(index).ok()?));
@@ -257,10 +259,7 @@ fn addresses_are_there(stage: &Stage<'_>) -> Verdict {
 /// In whichever table, and of both families.
 fn routes_are_there(stage: &Stage<'_>) -> Verdict {
     let attached = stage.attached()?;
-    let routes = list(&attached.result, "routes");
-    if routes.is_empty() {
-        return not_run("the result has no route");
-    }
+    let routes = needed(&attached, "routes", "route")?;
     let of_family = |family: &str| {
         let words = format!("{family} route show table all");
         stage.ip(&words, Some(&attached.subject))
