@@ -167,17 +167,13 @@ fn text(found: &Findings, output: Output) -> String {
     if found.findings.is_empty() {
         text.push_str("nothing is wrong\n");
     }
-    for finding in &found.findings {
+    let wrong = found.findings.iter().map(|one| (one, Colour::Bad, "mend"));
+    let unknown = found.unknown.iter().map(|one| (one, Colour::Warning, "see"));
+    for (finding, colour, label) in wrong.chain(unknown) {
         let Finding { kind, subject, fault, means, mend, .. } = finding;
-        let (kind, fault) = (output.paint(Colour::Bad, kind), fault.text());
+        let (kind, fault) = (output.paint(colour, kind), fault.text());
         text.push_str(&format!("{kind} {subject}: {fault}\n"));
-        text.push_str(&format!("    {means}\n    mend: {mend}\n"));
-    }
-    for unknown in &found.unknown {
-        let Finding { kind, subject, fault, means, mend, .. } = unknown;
-        let (kind, fault) = (output.paint(Colour::Warning, kind), fault.text());
-        text.push_str(&format!("{kind} {subject}: {fault}\n"));
-        text.push_str(&format!("    {means}\n    see: {mend}\n"));
+        text.push_str(&format!("    {means}\n    {label}: {mend}\n"));
     }
     text
 }

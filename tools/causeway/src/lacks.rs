@@ -71,19 +71,20 @@ impl What {
 }
 
 impl Lack {
+    /// Whose it is: the attachment, or the network whose attachments share it.
+    fn whose(&self) -> String {
+        self.key.as_ref().map_or(self.network.clone(), Key::to_string)
+    }
+
     /// Whose it is, and the first part of its fault.
     pub(crate) fn in_short(&self) -> String {
-        let whose = self.key.as_ref().map_or(self.network.clone(), Key::to_string);
-        format!("{whose}: {}", self.fault.first())
+        format!("{}: {}", self.whose(), self.fault.first())
     }
 }
 
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.key {
-            Some(key) => write!(f, "{key}: {}", self.fault),
-            None => write!(f, "{}: {}", self.network, self.fault),
-        }
+        write!(f, "{}: {}", self.whose(), self.fault)
     }
 }
 
