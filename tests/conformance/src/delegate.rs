@@ -65,9 +65,13 @@ impl Delegate {
     fn recorded(&self, line: &str) -> Option<Recorded> {
         let (command, number) = line.split_once(' ')?;
         let read = |kind: &str| fs::read_to_string(self.0.join(format!("{number}.{kind}"))).ok();
+        let is_meant = |line: &&str| line.starts_with("CNI_") || line.starts_with("TRACEPARENT=");
+        let variables = read("env")?;
+        let mut variables: Vec<_> = variables.lines().filter(is_meant).map(str::to_owned).collect();
+        variables.sort();
         Some(Recorded {
             command: command.to_owned(),
-            variables: read("env")?.lines().map(str::to_owned).collect(),
+            variables,
             config: serde_json::from_str(&read("stdin")?).ok(),
         })
     }
