@@ -124,8 +124,9 @@ fn read_selector(bytes: &[u8]) -> Option<Selector> {
     let keys = bytes.get(KEYS_HEAD..)?.chunks_exact(KEY).take(count);
     let keys: Vec<Key> = keys.map(read_key).collect::<Option<_>>()?;
     match keys.as_slice() {
-        // A filter without keys is for all packets, too.
-        [] | [Key { mask: 0, value: 0, .. }] => Some(Selector::All),
+        // A filter without keys is for all packets, too. One that looks at no bit of an address is for all
+        // of the network of that length.
+        [] | [Key { mask: 0, value: 0, offset: 0 }] => Some(Selector::All),
         [Key { mask, value, offset }] => {
             let network = IpNetwork::with_netmask(v4(*value), v4(*mask)).ok()?;
             at(network, *offset, IPV4_SOURCE, IPV4_DESTINATION)
@@ -179,7 +180,15 @@ mod tests {
 
     #[test]
     fn a_filter_is_read_as_it_was_written() {
-        let networks = ["10.0.0.0/8", "0.0.0.0/32", "192.0.2.1/32", "fd00::/8", "2001:db8::1/128"];
+        let networks = [
+            "10.0.0.0/8",
+            "0.0.0.0/0",
+            "0.0.0.0/32",
+            "192.0.2.1/32",
+            "fd00::/8",
+            "::/0",
+            "2001:db8::1/128",
+        ];
         let networks = networks.map(|text| parse_cidr(text).unwrap());
         let both = networks
             .into_iter()

@@ -17,6 +17,9 @@ fn a_second_add_replaces_rates_bursts_and_filters() {
         with(limits(8, 4), json!({"latency": 60})),
         with(limits(8, 4), subnets),
         with(limits(8, 4), json!({"shapedSubnets": ["10.0.0.0/8", "fd00::/8", "192.0.2.0/24"]})),
+        with(limits(8, 4), json!({"shapedSubnets": ["0.0.0.0/0"]})),
+        with(limits(8, 4), json!({"unshapedSubnets": ["0.0.0.0/0"]})),
+        with(limits(8, 4), json!({"shapedSubnets": ["0.0.0.0/0", "::/0"]})),
         json!({"ingressRate": 8_000_000, "ingressBurst": 4_294_967_295_u64}),
         json!({"egressRate": 8_000_000, "egressBurst": 34_359_738_359_u64}),
     ] {
