@@ -23,8 +23,7 @@ pub const NO_PREV_RESULT: &str = "must be called as chained plugin";
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let (result, config, targets) = read(request)?;
     let attachment = request.attachment.clone();
-    let is_mapped = targets.iter().any(|(version, _)| plan::is_mapped(&config, version));
-    if !is_mapped {
+    if !plan::is_any_mapped(&config, &targets) {
         if !config.mappings.is_empty() {
             log::debug(|| "no mapped port is of an IP version that the container has");
         }

@@ -10,7 +10,7 @@ use cni_common::{Result, log};
 
 use crate::config::{Backend, Config};
 use crate::target::Targets;
-use crate::{chains, iptables, nftables};
+use crate::{chains, iptables, nftables, plan};
 
 /// What CHECK says without a `prevResult`.
 const NO_PREV_RESULT: &str = "Required prevResult missing";
@@ -21,11 +21,11 @@ const WHAT: &str = "mapped ports";
 pub fn check(request: &AttachmentRequest<'_>) -> Result<()> {
     let config = Config::parse(&request.request.config)?;
     let result = request.required_prev_result(NO_PREV_RESULT)?;
-    if config.mappings.is_empty() {
-        return Ok(());
-    }
     let attachment = &request.attachment;
     let targets = Targets::of(&result, &attachment.ifname);
+    if !plan::is_any_mapped(&config, &targets) {
+        return Ok(());
+    }
     let mut nft = Nft::open()?;
     let mut report = Report::default();
     let is_chosen = config.backend == Backend::Automatic && nft.generation()?.is_none();

@@ -52,6 +52,11 @@ pub fn is_mapped(config: &Config, version: IpVersion) -> bool {
     config.mappings.iter().any(|mapping| mapping.host.has(version))
 }
 
+/// Whether any port is mapped at an address that the container has.
+pub fn is_any_mapped(config: &Config, targets: &Targets) -> bool {
+    targets.iter().any(|(version, _)| is_mapped(config, version))
+}
+
 /// The attachment's elements, without those that say that there are some.
 pub fn elements(
     attachment: &Attachment,

@@ -43,9 +43,8 @@ impl Ports {
 
     /// Whether it takes more than adding to the suite's own table.
     fn is_for_add(&self) -> bool {
-        let mut versions = self.targets.iter().map(|(version, _)| version);
-        let is_mapped = versions.any(|version| plan::is_mapped(&self.config, version));
-        self.config.backend == Backend::Iptables || !is_mapped
+        self.config.backend == Backend::Iptables
+            || !plan::is_any_mapped(&self.config, &self.targets)
     }
 }
 

@@ -197,6 +197,21 @@ fn nothing_to_map_touches_nothing_and_names_no_namespace() {
 }
 
 #[test]
+fn a_port_of_an_ip_version_that_the_container_lacks_is_not_mapped_and_not_missed() {
+    World::for_each_backend(|world| {
+        let mut pod = world.pod("c1", 1);
+        pod.result["ips"].as_array_mut().unwrap().retain(|ip| ip["gateway"] == "10.1.0.1");
+        let before = world.ruleset();
+        let mapping =
+            json!([{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": "::"}]);
+        pod.map(&mapping);
+        pod.run("CHECK", &mapping).expect_silent_success();
+        assert_eq!(world.ruleset(), before);
+        pod.unmap(&mapping);
+    });
+}
+
+#[test]
 fn a_bare_call_names_the_plugin_and_status_is_silent() {
     let answer = Call::new("portmap").run();
     answer.expect_silent_success();
