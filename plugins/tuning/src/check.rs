@@ -34,7 +34,8 @@ fn failed(message: String) -> Error {
 
 fn compare_sysctls(sysctls: &[Sysctl]) -> Result<()> {
     let folder = Folder::open()?;
-    for Sysctl { key, path, value } in sysctls {
+    // An empty value sets nothing: the kernel takes it, and goes on.
+    for Sysctl { key, path, value } in sysctls.iter().filter(|one| !one.value.is_empty()) {
         let found = match folder.read(path) {
             Ok(found) => found,
             // One that is only for writing has no value.

@@ -15,6 +15,7 @@ fn sysctls_are_the_containers_and_stay_after_del() {
         "net/ipv4/conf/eth0/arp_ignore": "2",
         "net.ipv4.ip_local_port_range": "20000 30000",
         "net.ipv4.route.flush": "1",
+        "net.ipv4.conf.eth0.arp_filter": "",
     }});
     tuned.call("ADD", keys.clone()).run().expect_success();
     assert_eq!(tuned.sysctl("net.core.somaxconn"), "1000");
