@@ -1,6 +1,6 @@
 //! Thousands of inputs made from valid and refused configurations by random changes, the same in each
-//! run. Whatever an input is, the contract is: exit status 0 with a result and a DEL that takes all
-//! of it away again, or exit status 1 with one error object and nothing changed.
+//! run. Whatever an input is, the contract is: exit status 0 with a result, a CHECK that passes and a DEL
+//! that takes all of it away again, or exit status 1 with one error object and nothing changed.
 //!
 //! `CAUSEWAY_SEED` chooses other changes; a failure shows the input that it is about.
 
@@ -264,7 +264,22 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn call(&self, command: &str) -> Answer {
-        let call = self.stage.call(self.plugin, command).stdin(self.input.stdin.clone());
+        self.call_with(command, self.input.stdin.clone())
+    }
+
+    /// The same configuration with the result of ADD, as runtimes call CHECK; `None` where that has no CHECK.
+    fn checked(&self, result: Value) -> Option<Answer> {
+        let mut config: Value = serde_json::from_slice(&self.input.stdin).ok()?;
+        let has_check = ["0.4.0", "1.0.0", "1.1.0"].contains(&result["cniVersion"].as_str()?);
+        config.as_object_mut()?.retain(|key, _| !key.eq_ignore_ascii_case("prevResult"));
+        config["prevResult"] = result;
+        // With such an MTU the kernel takes the interface's IPv4 away, settings and all.
+        let has_ipv4 = config["mtu"].as_f64().is_none_or(|mtu| mtu <= 0.0 || mtu >= 68.0);
+        (has_check && has_ipv4).then(|| self.call_with("CHECK", config.to_string().into_bytes()))
+    }
+
+    fn call_with(&self, command: &str, stdin: Vec<u8>) -> Answer {
+        let call = self.stage.call(self.plugin, command).stdin(stdin);
         let call = match &self.input.variable {
             Some((name, value)) if *name != "CNI_COMMAND" || command == "ADD" => {
                 call.env(name, value)
@@ -293,6 +308,10 @@ impl Trial<'_> {
         }
         let taken = answer.status() == Some(0) && is_add;
         if taken {
+            let check =
+                (!answer.stdout().is_empty()).then(|| self.checked(answer.json())).flatten();
+            let is_found = check.as_ref().is_none_or(|check| check.status() == Some(0));
+            assert!(is_found, "{shown}\nCHECK: {}", check.unwrap());
             let del = self.call("DEL");
             let is_quiet = del.status() == Some(0) && del.stdout().is_empty();
             assert!(is_quiet, "{shown}\nDEL: {del}");
