@@ -27,21 +27,22 @@ const MAX_SHOWN: usize = 120;
 /// A JSON object whose values are decoded on demand.
 #[derive(Clone, Debug)]
 pub struct Object<'a> {
-    path: String,
+    /// `None` of the document itself.
+    place: Option<Rc<Place>>,
     fields: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
 impl<'a> Object<'a> {
     /// Reads `text`; fails with code 6 unless it is one JSON object. `what` leads the message.
     pub fn parse(text: &'a str, what: &str) -> Result<Self> {
-        Self::read(text, String::new()).map_err(|error| {
+        Self::read(text, None).map_err(|error| {
             Error::new(Code::Decode, format!("{what}: not a JSON object: {error}"))
         })
     }
 
-    fn read(text: &'a str, path: String) -> serde_json::Result<Self> {
+    fn read(text: &'a str, place: Option<Rc<Place>>) -> serde_json::Result<Self> {
         let Fields(fields) = serde_json::from_str(text)?;
-        Ok(Self { path, fields })
+        Ok(Self { place, fields })
     }
 
     fn raw(&self, key: &str) -> Option<&'a RawValue> {
@@ -51,14 +52,14 @@ impl<'a> Object<'a> {
         found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
     }
 
-    fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    fn place_of(&self, key: &str) -> Place {
+        Place { inside: self.place.clone(), step: Step::Key(key.into()) }
     }
 
     /// The error for a key that must be there (code 7). Its details name a key that is not among
     /// `known` and may be this one misspelt.
     pub fn missing(&self, key: &str, known: &[&str]) -> Error {
-        let error = Error::new(Code::InvalidConfig, format!("{}: missing", self.path_of(key)));
+        let error = Error::new(Code::InvalidConfig, format!("{}: missing", self.place_of(key)));
         match self.misspelt(key, known) {
             Some(details) => error.with_details(details),
             None => error,
@@ -74,7 +75,8 @@ impl<'a> Object<'a> {
             .map(|(name, _)| name.as_ref())
             .filter(|name| !is_known(name) && !name.eq_ignore_ascii_case(key));
         let found = near::nearest(key, unknown)?;
-        Some(format!("{:?} is no known key: is {key:?} meant?", self.path_of(found)))
+        let found = self.place_of(found).to_string();
+        Some(format!("{found:?} is no known key: is {key:?} meant?"))
     }
 
     /// Whether `key` is there with a value other than `null`.
@@ -84,15 +86,13 @@ impl<'a> Object<'a> {
 
     /// The value of `key` as it stands, if it is there.
     pub fn value(&self, key: &str) -> Option<Value<'a>> {
-        self.raw(key).map(|raw| Value { base: self.path_of(key).into(), index: None, raw })
+        self.raw(key).map(|raw| Value { place: self.place_of(key), raw })
     }
 
     /// All keys as they are written, in their order, with their values; `null` is absent.
     pub fn entries(&self) -> impl Iterator<Item = (&str, Value<'a>)> {
         let present = self.fields.iter().filter(|(_, raw)| raw.get() != "null");
-        present.map(|(key, raw)| {
-            (key.as_ref(), Value { base: self.path_of(key).into(), index: None, raw })
-        })
+        present.map(|(key, raw)| (key.as_ref(), Value { place: self.place_of(key), raw }))
     }
 
     /// The string at `key`.
@@ -139,22 +139,47 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Where a value is. A list may have very many elements, and hardly any is ever named: so the path is put
+/// into words only for a message.
+#[derive(Clone, Debug)]
+struct Place {
+    /// The object or list that it is in; `None` of the document.
+    inside: Option<Rc<Place>>,
+    step: Step,
+}
+
+/// The last part of a path.
+#[derive(Clone, Debug)]
+enum Step {
+    Key(Rc<str>),
+    Index(usize),
+}
+
+/// As `key.list[0].key`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(inside) = &self.inside {
+            inside.fmt(f)?;
+        }
+        match &self.step {
+            Step::Key(key) if self.inside.is_none() => f.write_str(key),
+            Step::Key(key) => write!(f, ".{key}"),
+            Step::Index(index) => write!(f, "[{index}]"),
+        }
+    }
+}
+
 /// One JSON value with the path that leads to it.
 #[derive(Clone, Debug)]
 pub struct Value<'a> {
-    /// The path of the key, or of the list that it is an element of.
-    base: Rc<str>,
-    index: Option<usize>,
+    place: Place,
     raw: &'a RawValue,
 }
 
 impl<'a> Value<'a> {
     /// The path of keys and indices from the document's top, for messages.
     pub fn path(&self) -> String {
-        match self.index {
-            Some(index) => format!("{}[{index}]", self.base),
-            None => self.base.to_string(),
-        }
+        self.place.to_string()
     }
 
     /// The JSON text as it came.
@@ -218,7 +243,7 @@ impl<'a> Value<'a> {
 
     /// The value as an object.
     pub fn object(&self) -> Result<Object<'a>> {
-        Object::read(self.raw.get(), self.path())
+        Object::read(self.raw.get(), Some(Rc::new(self.place.clone())))
             .map_err(|error| self.mistyped("an object").with_details(error.to_string()))
     }
 
@@ -226,9 +251,11 @@ impl<'a> Value<'a> {
     pub fn list(&self) -> Result<Vec<Self>> {
         let items: Vec<&'a RawValue> =
             serde_json::from_str(self.raw.get()).map_err(|_type| self.mistyped("a list"))?;
-        // A list may have very many elements, most of which nobody asks for their path.
-        let base: Rc<str> = self.path().into();
-        let element = |(index, raw)| Value { base: Rc::clone(&base), index: Some(index), raw };
+        let list = Rc::new(self.place.clone());
+        let element = |(index, raw)| {
+            let inside = Some(Rc::clone(&list));
+            Value { place: Place { inside, step: Step::Index(index) }, raw }
+        };
         Ok(items.into_iter().enumerate().map(element).collect())
     }
 
