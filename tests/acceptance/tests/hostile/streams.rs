@@ -1,11 +1,11 @@
 //! The standard streams themselves: without end, too long, closed, full, or something else than pipes.
 
 use std::fs::{File, OpenOptions};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use testsupport::{Call, PLUGINS};
+use testsupport::{Answer, Call, PLUGINS, Usage};
 
-use crate::stage::{Stage, refused, small};
+use crate::stage::{Stage, measured, refused, small};
 
 const HUGE: usize = 100 << 20;
 
@@ -37,19 +37,23 @@ fn a_hundred_megabytes() {
     stage.unchanged();
 }
 
+/// The call with a stdin that never ends.
+fn endless(call: &Call) -> (Answer, Usage) {
+    let redirect = |process: &mut Command| {
+        process.stdin(File::open("/dev/zero").unwrap());
+    };
+    measured(|| call.measured_redirected(redirect))
+}
+
 #[test]
 fn a_stdin_without_end() {
     let stage = Stage::new();
     for plugin in PLUGINS {
         for command in ["ADD", "DEL", "CHECK", "GC", "STATUS"] {
-            let (answer, usage) = stage.call(plugin, command).measured_redirected(|process| {
-                process.stdin(File::open("/dev/zero").unwrap());
-            });
+            let (answer, usage) = endless(&stage.call(plugin, command));
             refused(&answer, usage, 6, &["more than", "bytes on stdin"]);
         }
-        let (answer, usage) = stage.call(plugin, "VERSION").measured_redirected(|process| {
-            process.stdin(File::open("/dev/zero").unwrap());
-        });
+        let (answer, usage) = endless(&stage.call(plugin, "VERSION"));
         answer.expect_success();
         small(usage, &answer);
     }
