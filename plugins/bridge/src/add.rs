@@ -34,11 +34,41 @@ const MAX_PLAN_RETRIES: u32 = 5;
 /// The container interface's place among the result's interfaces: bridge, host end, container.
 const CONTAINER_INTERFACE: i64 = 2;
 
-/// Makes the attachment.
+/// Makes the attachment. Where others remove the bridge meanwhile, as an ADD does that made it and fails, it
+/// begins again.
 pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let config = log::configuration_step(|| {
         BridgeConfig::parse(&request.request.config, &request.request.args()?)
     })?;
+    let mut retries = 0;
+    loop {
+        match attempt(request, config.clone()) {
+            Err(Failed { error, has_lost_bridge: true }) if retries < MAX_PLAN_RETRIES => {
+                retries += 1;
+                log::debug(|| format!("the bridge was removed by others: begin again ({error})"));
+            }
+            done => return done.map_err(|failed| failed.error),
+        }
+    }
+}
+
+/// An ADD that has failed and left nothing.
+struct Failed {
+    error: Error,
+    /// Whether it would have found another bridge, or none, at its end.
+    has_lost_bridge: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, has_lost_bridge: false }
+    }
+}
+
+fn attempt(
+    request: &AttachmentRequest<'_>,
+    config: BridgeConfig,
+) -> std::result::Result<Added, Failed> {
     let mut ipam = ipam::find(&request.request)?;
     let opened = request.open_netns()?;
     let lock = request.lock()?;
@@ -69,7 +99,12 @@ pub fn add(request: &AttachmentRequest<'_>) -> Result<Added> {
     let mut made = Unsettled { machine, rules, expected: asked_for, ipam, finished, _lock: lock };
     match attached {
         Ok(result) => Ok(Added::new(result, made)),
-        Err(error) => Err(error.with_undo_failures(made.rollback())),
+        Err(error) => {
+            let has_lost_bridge = error.raw_errno().is_some() && made.machine.has_lost_bridge();
+            let failures = made.rollback();
+            let has_lost_bridge = has_lost_bridge && failures.is_empty();
+            Err(Failed { error: error.with_undo_failures(failures), has_lost_bridge })
+        }
     }
 }
 
@@ -209,7 +244,11 @@ impl Attaching<'_> {
 
     fn make_links(&mut self, result: Option<&CniResult>) -> Result<Plan> {
         for _ in 0..=MAX_PLAN_RETRIES {
-            self.observe()?;
+            match self.observe() {
+                // Removed as soon as it was found.
+                Err(error) if error.raw_errno() == Some(Errno::ENODEV) => continue,
+                done => done?,
+            }
             let mut plan = self.plan(result)?;
             match self.machine.apply(std::mem::take(&mut plan.bridge)) {
                 // Another ADD made it at the same moment, or one that failed removed it.

@@ -283,6 +283,16 @@ impl Machine {
     pub(crate) fn learn_index(&mut self, name: &str, index: u32) {
         self.indices.push((Place::Host, name.to_owned(), index));
     }
+
+    /// Whether the bridge that this run has worked with is there no more.
+    pub(crate) fn has_lost_bridge(&mut self) -> bool {
+        let is_bridge = |(place, name, _): &&(Place, String, u32)| {
+            *place == Place::Host && *name == self.bridge
+        };
+        let Some((_, name, index)) = self.indices.iter().find(is_bridge) else { return false };
+        let found = self.host.find_link(name);
+        found.is_ok_and(|link| link.is_none_or(|link| link.index != *index))
+    }
 }
 
 /// A step was handed to the function of another: a defect, and never a success.

@@ -101,3 +101,29 @@ fn what_a_failed_add_gave_a_bridge_stays_where_another_port_came_meanwhile() {
     assert!(shown.contains("10.1.0.1/16"), "{shown}");
     assert!(node.host.run(["ip", "link", "show", "br0"]).contains("PROMISC"));
 }
+
+#[test]
+fn an_add_whose_bridge_others_remove_begins_again() {
+    let node = Node::giving(&["10.1.0.2/16", "fd00:1::2/64"]);
+    let blue = node.host.container("blue");
+    // As an ADD does that made the bridge and fails, at the wrong moment; twice.
+    node.write_ipam(
+        r#"#!/bin/sh
+echo "$CNI_COMMAND" >>"${0%/*}/calls"
+[ "$CNI_COMMAND" = ADD ] || exit 0
+if [ "$(grep -c ADD "${0%/*}/calls")" -lt 3 ]; then
+    tries=0
+    until ip link del br0 2>/dev/null; do
+        tries=$((tries + 1)); [ $tries -lt 500 ] || exit 9
+    done
+fi
+cat "${0%/*}/result"
+"#,
+    );
+    node.add(&blue, &config(json!({"isDefaultGateway": true})));
+    assert!(blue.pings("10.1.0.1") && blue.pings("fd00:1::1"));
+    let ports = node.host.run(["ip", "-o", "link", "show", "master", "br0"]);
+    assert_eq!(ports.lines().count(), 1, "{ports}");
+    let calls = node.host.run(["sort", &format!("{}/calls", node.ipam_dir().display())]);
+    assert_eq!(calls, "ADD\nADD\nADD\nDEL\nDEL\n");
+}
