@@ -92,10 +92,9 @@ fn undoes(stage: &Stage<'_>) -> Verdict {
     let attached = stage.attach(subject)?;
     stage.detach(&attached)?;
     let after = inside(stage, &attached.subject)?;
-    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
-    let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
-    let is_same = new.is_empty() && gone.is_empty();
-    require(is_same, || format!("in the container, gone: {gone:?}, new: {new:?}"))
+    let (lost, new) = (gone(&before, &after), gone(&after, &before));
+    let is_same = lost.is_empty() && new.is_empty();
+    require(is_same, || format!("in the container, gone: {lost:?}, new: {new:?}"))
 }
 
 fn leaves_nothing(stage: &Stage<'_>) -> Verdict {
