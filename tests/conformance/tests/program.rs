@@ -171,9 +171,13 @@ fn what_it_lacks_is_named() {
     let folder = place.0.join("no-program");
     fs::remove_file(folder.join("static")).unwrap();
     write_program(folder.join("static"), "\u{7f}ELF, or so it says");
-    let output = place.run("no-program", &["--plugin", "static"]);
+    // However long the environment is, of which only so much of a message could be shown.
+    let path = format!("/usr/bin:/bin{}", ":/nonexistent".repeat(100));
+    let words = ["--plugin", "static"];
+    let output = bare(&path, &folder.display().to_string()).args(words).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stdout).contains("Exec format error"), "{}", text_of(&output));
+    let expected = format!("start {}: Exec format error", folder.join("static").display());
+    assert!(text(&output.stdout).contains(&expected), "{}", text_of(&output));
 }
 
 fn text_of(output: &Output) -> String {

@@ -60,7 +60,7 @@ pub(crate) fn finish_in_time(
 ) -> Option<Finished> {
     let shown = format!("{command:?}");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let mut child = start(command);
     let pipe = child.stdin.take();
     let bytes = stdin.to_vec();
     let writer = thread::spawn(move || write_stdin(pipe, &bytes));
@@ -77,7 +77,7 @@ pub(crate) fn finish_in_time(
 /// Runs `command`, whose standard streams are set, to its end.
 pub(crate) fn finish_redirected(command: &mut Command, limit: Duration) -> Finished {
     let shown = format!("{command:?}");
-    let child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let child = start(command);
     let id = child.id();
     let output = wait(child, limit)
         .unwrap_or_else(|| panic!("{shown}: process {id} did not end within {limit:?}"));
@@ -87,6 +87,13 @@ pub(crate) fn finish_redirected(command: &mut Command, limit: Duration) -> Finis
         stdout: output.stdout,
         stderr: output.stderr,
     }
+}
+
+/// Starts `command`. What can't be started is named by its program alone: the environment that the whole
+/// command would show can be longer than what is read of a message.
+fn start(command: &mut Command) -> Child {
+    let program = command.get_program().display().to_string();
+    command.spawn().unwrap_or_else(|error| panic!("start {program}: {error}"))
 }
 
 fn write_stdin(pipe: Option<impl Write>, bytes: &[u8]) {
@@ -120,9 +127,8 @@ pub struct Background(Child);
 impl Background {
     /// Starts `command`; its output goes nowhere.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let shown = format!("{command:?}");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}")))
+        Self(start(command))
     }
 
     /// The process id.
