@@ -1,19 +1,16 @@
 //! An address file that the disk does not give: its address counts as held, everything else is done, and what may have
 //! been left undone is told with the file's path.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::fs;
 use std::path::Path;
 
 use cni_common::names;
 use cni_common::types::Attachment;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use pool::Pool;
 use rustix::fs::{XattrFlags, setxattr};
 use testsupport::{Answer, Host};
+
+use crate::pool::{self, Pool};
 
 const NONE: Option<&str> = None;
 

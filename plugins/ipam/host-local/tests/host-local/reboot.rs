@@ -1,15 +1,12 @@
 //! A second boot, simulated: another boot ID in a private mount namespace.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::fs;
 
 use nix::mount::{MsFlags, mount};
-use pool::{Pool, reference};
 use serde_json::json;
 use testsupport::Host;
+
+use crate::pool::{self, Pool, reference};
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 

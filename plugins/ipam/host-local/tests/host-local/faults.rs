@@ -1,17 +1,14 @@
 //! Full and read-only disks, missing rights, things that are not what they should be: a clear error
 //! naming the path, nothing half done, and a DEL that succeeds where it can.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use pool::Pool;
 use testsupport::Host;
+
+use crate::pool::{self, Pool};
 
 const NONE: Option<&str> = None;
 

@@ -1,15 +1,12 @@
 //! One pool folder, two suites: the reference plugin and this one, by turns and at once.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::collections::HashSet;
 use std::fs;
 use std::thread;
 
-use pool::{Pool, addresses, reference};
 use serde_json::json;
+
+use crate::pool::{Pool, addresses, reference};
 
 /// Two views of one folder: ours and the reference's. Its package may not speak 1.1.0.
 fn shared(subnet: &str) -> (Pool, Pool) {

@@ -1,9 +1,5 @@
 //! STATUS: ready unless something is wrong that makes every ADD fail; at once, whatever goes on.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -11,8 +7,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pool::Pool;
 use serde_json::json;
+
+use crate::pool::Pool;
 
 /// More than a loaded machine takes to run the plugin, less than any wait for a lock.
 const AT_ONCE: Duration = Duration::from_secs(10);

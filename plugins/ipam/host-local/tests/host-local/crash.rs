@@ -1,14 +1,11 @@
 //! Killed at any system call of ADD or DEL: what follows finds everything in order.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::collections::BTreeMap;
 use std::thread;
 
-use pool::{Pool, under_strace};
 use serde_json::json;
+
+use crate::pool::{Pool, under_strace};
 
 /// How often each system call is made by `command`, in a pool like the one it will be killed in.
 fn system_calls(make: fn() -> Pool, command: &str) -> BTreeMap<String, usize> {

@@ -1,10 +1,6 @@
 //! Random sequences of everything that can happen to a pool, against a model of a few lines:
 //! never two holders of one address, never an address lost for good.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -12,9 +8,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use pool::{Pool, addresses, reference};
 use serde_json::json;
 use testsupport::Numbers;
+
+use crate::pool::{Pool, addresses, reference};
 
 /// Steps of one sequence; each is one or two processes.
 const STEPS: usize = 250;

@@ -1,13 +1,10 @@
 //! `cooldownSeconds` and `stickyBy`: the history of addresses that nobody holds.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::fs;
 
-use pool::{Pool, addresses};
 use serde_json::json;
+
+use crate::pool::{Pool, addresses};
 
 fn pod(pool: &Pool, container: &str, name: &str) -> Vec<String> {
     let args = format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={name}");

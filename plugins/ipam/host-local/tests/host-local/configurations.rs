@@ -1,16 +1,13 @@
 //! Configurations: those that runtimes send, out of `testdata/callers`, and out of
 //! `testdata/host-local` one for every fault.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::fs;
 
 use cni_runtime::NetworkList;
-use pool::Pool;
 use serde_json::{Value, json};
 use testsupport::{Call, golden};
+
+use crate::pool::{self, Pool};
 
 /// The network lists of `testdata/callers` that have an `ipam`, with the first addresses they allocate.
 const CALLERS: [(&str, &[&str]); 14] = [

@@ -1,15 +1,11 @@
 //! The index is only a cache: it is not needed, it is believed only when it is right, and on the
 //! usual path nothing else is read.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pool::{Pool, under_strace};
+use crate::pool::{Pool, under_strace};
 
 fn cache_dir(pool: &Pool) -> PathBuf {
     pool.data_dir().join(".causeway")

@@ -1,11 +1,8 @@
 //! What is said of a configuration that is at fault: which key, and what to do.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
-use pool::Pool;
 use serde_json::{Value, json};
+
+use crate::pool::Pool;
 
 /// Message and details of the ADD of `ipam`.
 #[track_caller]

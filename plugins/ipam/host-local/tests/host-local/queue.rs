@@ -1,16 +1,13 @@
 //! The pool's lock: everybody is served, in turn, and not waited for without end.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use pool::Pool;
 use serde_json::json;
+
+use crate::pool::Pool;
 
 /// Starts an ADD without waiting for it.
 fn start(pool: &Pool, container: &str) -> Child {

@@ -1,14 +1,11 @@
 //! ADD, DEL, CHECK, GC, STATUS through the executable: what is allocated, what is on disk, what is said.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod pool;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use pool::{Pool, addresses};
 use serde_json::json;
+
+use crate::pool::{self, Pool, addresses};
 
 #[test]
 fn an_add_writes_the_files_of_the_reference_to_the_byte() {

@@ -1,16 +1,5 @@
 //! A pool folder of a test's own, and the calls that are made of it.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "each test program uses a part of it, and a test fails by panicking"
-)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,22 +11,22 @@ use testsupport::{Answer, Call};
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// The name of the network in every configuration here.
-pub const NETWORK: &str = "net1";
+pub(crate) const NETWORK: &str = "net1";
 
 /// A folder that is deleted with the value, and a configuration whose `dataDir` it is.
-pub struct Pool {
+pub(crate) struct Pool {
     data_dir: PathBuf,
     /// The `ipam` object, without `dataDir`.
-    pub ipam: Value,
+    pub(crate) ipam: Value,
     /// The `cniVersion`.
-    pub version: &'static str,
+    pub(crate) version: &'static str,
     /// The plugin's executable.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
 }
 
 impl Pool {
     /// A pool with this `ipam` object.
-    pub fn new(ipam: Value) -> Self {
+    pub(crate) fn new(ipam: Value) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("causeway-pool-{}-{number}", std::process::id());
         let data_dir = std::env::temp_dir().join(name);
@@ -47,26 +36,26 @@ impl Pool {
     }
 
     /// A pool of one /24: 10.0.0.2 to 10.0.0.254.
-    pub fn small() -> Self {
+    pub(crate) fn small() -> Self {
         Self::new(json!({ "ranges": [[{ "subnet": "10.0.0.0/24" }]] }))
     }
 
-    pub fn data_dir(&self) -> &Path {
+    pub(crate) fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
     /// The pool folder.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.data_dir.join(NETWORK)
     }
 
     /// The file of an address.
-    pub fn file(&self, ip: &str) -> PathBuf {
+    pub(crate) fn file(&self, ip: &str) -> PathBuf {
         self.folder().join(ip)
     }
 
     /// The network configuration.
-    pub fn config(&self) -> Value {
+    pub(crate) fn config(&self) -> Value {
         let mut ipam = self.ipam.clone();
         ipam["type"] = "host-local".into();
         if ipam.get("dataDir").is_none() {
@@ -76,7 +65,7 @@ impl Pool {
     }
 
     /// A call with this configuration.
-    pub fn call(&self, command: &str, container: &str) -> Call {
+    pub(crate) fn call(&self, command: &str, container: &str) -> Call {
         Call::of(&self.program)
             .command(command)
             .container_id(container)
@@ -85,34 +74,34 @@ impl Pool {
             .config(self.config())
     }
 
-    pub fn add(&self, container: &str) -> Answer {
+    pub(crate) fn add(&self, container: &str) -> Answer {
         self.call("ADD", container).run()
     }
 
     /// The addresses an ADD allocates.
     #[track_caller]
-    pub fn allocated(&self, container: &str) -> Vec<String> {
+    pub(crate) fn allocated(&self, container: &str) -> Vec<String> {
         addresses(&self.add(container))
     }
 
-    pub fn del(&self, container: &str) -> Answer {
+    pub(crate) fn del(&self, container: &str) -> Answer {
         self.call("DEL", container).run()
     }
 
     /// GC with these containers living, each with `eth0`.
-    pub fn gc(&self, living: &[&str]) -> Answer {
+    pub(crate) fn gc(&self, living: &[&str]) -> Answer {
         let entry = |id: &&str| json!({ "containerID": id, "ifname": "eth0" });
         let mut config = self.config();
         config["cni.dev/valid-attachments"] = living.iter().map(entry).collect();
         self.call("GC", "").config(config).run()
     }
 
-    pub fn status(&self) -> Answer {
+    pub(crate) fn status(&self) -> Answer {
         self.call("STATUS", "").run()
     }
 
     /// The address files, and what they say.
-    pub fn leases(&self) -> BTreeMap<String, String> {
+    pub(crate) fn leases(&self) -> BTreeMap<String, String> {
         let Ok(entries) = fs::read_dir(self.folder()) else { return BTreeMap::new() };
         let mut leases = BTreeMap::new();
         for entry in entries {
@@ -126,7 +115,7 @@ impl Pool {
     }
 
     /// The names of all files in the pool folder.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder()).expect("list the pool");
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("list the pool").file_name().into_string().expect("a name"))
@@ -136,7 +125,7 @@ impl Pool {
     }
 
     /// Makes an address file as a person would.
-    pub fn write(&self, ip: &str, content: &str) {
+    pub(crate) fn write(&self, ip: &str, content: &str) {
         fs::create_dir_all(self.folder()).expect("create the pool folder");
         fs::write(self.file(ip), content).expect("write an address file");
     }
@@ -150,7 +139,7 @@ impl Drop for Pool {
 
 /// The addresses of an ADD's result, without their lengths.
 #[track_caller]
-pub fn addresses(answer: &Answer) -> Vec<String> {
+pub(crate) fn addresses(answer: &Answer) -> Vec<String> {
     answer.expect_success();
     let result = answer.json();
     let ips = result["ips"].as_array().expect("ips").clone();
@@ -159,14 +148,14 @@ pub fn addresses(answer: &Answer) -> Vec<String> {
 }
 
 /// The reference plugin, from the distribution's package containernetworking-plugins.
-pub fn reference() -> PathBuf {
+pub(crate) fn reference() -> PathBuf {
     let path = PathBuf::from("/usr/lib/cni/host-local");
     assert!(path.is_file(), "{} is not there: scripts/test says what to install", path.display());
     path
 }
 
 /// Runs `call` under strace with `options`; whether it ended well, and what was traced.
-pub fn under_strace(pool: &Pool, call: &Call, options: &[&str]) -> (bool, String) {
+pub(crate) fn under_strace(pool: &Pool, call: &Call, options: &[&str]) -> (bool, String) {
     use std::process::{Command, Stdio};
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let (trace, stdin) = (format!("trace-{number}"), format!("stdin-{number}"));
