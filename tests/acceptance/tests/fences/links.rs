@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use testsupport::golden;
 
 /// Every document, by its path from the root of the checkout.
-fn documents() -> BTreeMap<PathBuf, String> {
+pub(crate) fn documents() -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     collect(&golden::path(""), Path::new(""), &mut found);
     assert!(found.len() > 40, "{} documents", found.len());

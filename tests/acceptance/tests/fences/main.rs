@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod commands;
 mod crates;
 mod decisions;
 mod keys;
