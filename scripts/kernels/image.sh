@@ -44,13 +44,12 @@ make_root() {
     cp "$root/scripts/kernels/init" "$1/init"
 }
 
-# test_programs PACKAGE…: builds the test programs of these packages, and prints a line for each:
-# the package's folder, the program's name, its path.
+# test_programs: builds all test programs, which may have been built already, and prints a line for each: the
+# package's folder, the program's name, its path.
 test_programs() {
-    local package selection=() line
-    for package in "$@"; do selection+=(--package "$package"); done
+    local package line
     cargo test --locked --no-run --message-format=json --manifest-path "$root/Cargo.toml" \
-        --test '*' "${selection[@]}" |
+        --workspace --test '*' |
         while read -r line; do
             [[ $line =~ \"manifest_path\":\"$root/([^\"]*)/Cargo.toml\",\"target\":\{\"kind\":\[\"test\"\] ]] || continue
             package=${BASH_REMATCH[1]}
@@ -66,8 +65,7 @@ add_tests() {
     for name in "${plugins[@]}"; do strip --strip-debug -o "$place/bin/$name" "$executables/$name"; done
     cp "$root/Cargo.lock" "$place"
     cp -r "$root/testdata" "$place"
-    test_programs causeway-bandwidth causeway-bridge causeway-firewall causeway-loopback causeway-portmap \
-        causeway-tuning cni-common >"$place/all"
+    test_programs >"$place/all"
     while read -r package name program; do
         case $package/$name in
         plugins/bandwidth/bandwidth | plugins/bridge/kernel | plugins/bridge/filter | \

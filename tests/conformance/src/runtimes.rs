@@ -192,7 +192,7 @@ impl Replay {
             }
         }
         let host = Host::new();
-        host.run(["sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"]);
+        host.skip_address_probes();
         let cache = host.temp_dir().join("cache");
         let runtime = Runtime::new([folder], cache).with_timeout(options.limit);
         Ok(Self { habit, list, host, runtime })

@@ -54,7 +54,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn new(plugin: &'a Plugin, spec: Spec, bound: Bound<'a>) -> Result<Self, Finding> {
         let host = Host::new();
         // A link-local address that is still probed for shows up a second later.
-        host.run(["sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0"]);
+        host.skip_address_probes();
         let delegate = Delegate::new(&host.temp_dir().join("delegate"))?;
         let stage = Self {
             host,

@@ -15,7 +15,7 @@ use crate::stage::Stage;
 use inputs::{Input, configurations, make, odd_values};
 
 /// How many inputs per plugin, unless `CAUSEWAY_INPUTS` says: together some twenty seconds.
-const INPUTS: usize = 2_000;
+const INPUTS: usize = 1_000;
 
 /// The number in a variable, if it is there.
 fn set<T: std::str::FromStr>(variable: &str) -> Option<T> {
