@@ -1,19 +1,21 @@
 //! One run of a program to its end: stdin, both outputs, and a limit on time. Knows nothing of plugins.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// What is in the pipes when the program has ended is read at once; a process that it left behind and
-/// that keeps them open is not waited for longer than this.
+/// A process that a program left behind, and that keeps its outputs open, is not waited for longer than this.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// As much as a pipe of the kernel's default holds: one reading takes all that is in it. See pipe(7).
+const PIPE: usize = 65_536;
 
 /// What a program that has ended left behind.
 #[derive(Debug)]
@@ -47,33 +49,73 @@ pub(crate) fn run(command: &mut Command, stdin: Vec<u8>, limit: Duration) -> io:
 
 fn attend(child: &mut Child, stdin: Vec<u8>, limit: Instant) -> io::Result<Output> {
     write_in_background(child.stdin.take(), stdin)?;
-    let stdout = read_in_background(child.stdout.take())?;
-    let stderr = read_in_background(child.stderr.take())?;
-    wait(child, limit)?;
-    let status = child.wait()?;
-    let until = Instant::now() + GRACE;
-    let rest = |pipe: &Receiver<Vec<u8>>| {
-        let mut all = Vec::new();
-        while let Ok(bytes) = pipe.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            all.extend(bytes);
+    let mut stdout = Pipe::new(child.stdout.take())?;
+    let mut stderr = Pipe::new(child.stderr.take())?;
+    let end = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    while !wait(Some(&end), [&mut stdout, &mut stderr], limit)? {
+        if Instant::now() >= limit {
+            return Err(ErrorKind::TimedOut.into());
         }
-        all
-    };
-    Ok(Output { status, stdout: rest(&stdout), stderr: rest(&stderr) })
+    }
+    let status = child.wait()?;
+    // All that it wrote itself is in the pipes by now, and is read however late this is.
+    stdout.read()?;
+    stderr.read()?;
+    let limit = Instant::now() + GRACE;
+    while (stdout.is_open() || stderr.is_open()) && Instant::now() < limit {
+        wait(None, [&mut stdout, &mut stderr], limit)?;
+    }
+    Ok(Output { status, stdout: stdout.bytes, stderr: stderr.bytes })
 }
 
-/// Waits until the child has ended.
-fn wait(child: &Child, limit: Instant) -> io::Result<()> {
-    let end = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-    loop {
-        let left = limit.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&left)) {
-            Ok(0) => return Err(ErrorKind::TimedOut.into()),
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
+/// Waits until a pipe can be read, and reads it, or until `end` or `limit` has come; whether `end` has.
+fn wait(end: Option<&OwnedFd>, mut pipes: [&mut Pipe; 2], limit: Instant) -> io::Result<bool> {
+    let left = limit.saturating_duration_since(Instant::now());
+    let left = Timespec::try_from(left).map_err(io::Error::other)?;
+    let open = pipes.iter().filter_map(|pipe| pipe.file.as_ref());
+    let mut fds: Vec<PollFd<'_>> =
+        end.into_iter().chain(open).map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    match poll(&mut fds, Some(&left)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let is_ended = end.is_some() && fds.first().is_some_and(|fd| !fd.revents().is_empty());
+    drop(fds);
+    pipes.iter_mut().try_for_each(|pipe| pipe.read())?;
+    Ok(is_ended)
+}
+
+/// One of a program's outputs, and what has come of it.
+struct Pipe {
+    /// `None` once nobody has it open any more.
+    file: Option<OwnedFd>,
+    bytes: Vec<u8>,
+}
+
+impl Pipe {
+    fn new(output: Option<impl Into<OwnedFd>>) -> io::Result<Self> {
+        let file = output.map(Into::into);
+        if let Some(file) = &file {
+            ioctl_fionbio(file, true)?;
+        }
+        Ok(Self { file, bytes: Vec::new() })
+    }
+
+    fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Takes what is in it, without waiting.
+    fn read(&mut self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut piece = vec![0; PIPE];
+        match rustix::io::read(file, &mut piece) {
+            Ok(0) => self.file = None,
+            Ok(length) => self.bytes.extend(piece.get(..length).unwrap_or_default()),
+            Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
+        Ok(())
     }
 }
 
@@ -82,27 +124,4 @@ fn write_in_background(pipe: Option<ChildStdin>, bytes: Vec<u8>) -> io::Result<(
     let Some(mut pipe) = pipe else { return Ok(()) };
     thread::Builder::new().spawn(move || pipe.write_all(&bytes).ok())?;
     Ok(())
-}
-
-/// What comes out of a pipe, piece by piece, until its end.
-fn read_in_background(pipe: Option<impl Read + Send + 'static>) -> io::Result<Receiver<Vec<u8>>> {
-    let (sender, receiver) = mpsc::channel();
-    let Some(mut pipe) = pipe else { return Ok(receiver) };
-    thread::Builder::new().spawn(move || {
-        let mut piece = [0; 8192];
-        loop {
-            match pipe.read(&mut piece) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => return,
-                Ok(length) => {
-                    let bytes = piece.get(..length).unwrap_or_default().to_vec();
-                    // Nobody listens any more: the program has ended.
-                    if sender.send(bytes).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    })?;
-    Ok(receiver)
 }
