@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -108,11 +109,10 @@ impl Pipe {
     /// Takes what is in it, without waiting.
     fn read(&mut self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let mut piece = vec![0; PIPE];
-        match rustix::io::read(file, &mut piece) {
+        self.bytes.reserve(PIPE);
+        match rustix::io::read(file, spare_capacity(&mut self.bytes)) {
             Ok(0) => self.file = None,
-            Ok(length) => self.bytes.extend(piece.get(..length).unwrap_or_default()),
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
         Ok(())
