@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use testsupport::golden;
 
 use crate::links::documents;
+use crate::source::{collect, crate_folders};
 
 /// The tests that a command selects.
 #[derive(Debug, Eq, PartialEq)]
@@ -44,27 +45,22 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
 /// The folder of a package.
 fn folder(package: &str) -> Option<PathBuf> {
     let name = format!("\nname = \"{package}\"\n");
-    let places = [".", "plugins", "plugins/ipam", "tools", "tests"];
-    let all = places.iter().flat_map(|place| fs::read_dir(golden::path(place)).unwrap());
-    let mut folders = all.map(|entry| entry.unwrap().path());
+    let tests = fs::read_dir(golden::path("tests")).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders = crate_folders().into_iter().chain(tests);
     folders.find(|folder| {
         fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains(&name))
     })
 }
 
 /// The names that tests below a folder may have: a text for each file, its modules and all that it says.
-fn names(root: &Path, below: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(root.join(below)).into_iter().flatten() {
-        let path = below.join(entry.unwrap().file_name());
-        if root.join(&path).is_dir() {
-            names(root, &path, found);
-        } else if path.extension().is_some_and(|kind| kind == "rs") {
-            let modules = path.with_extension("");
-            let modules: Vec<&str> = modules.iter().filter_map(|name| name.to_str()).collect();
-            let text = fs::read_to_string(root.join(&path)).unwrap();
-            found.push(format!("{}::\n{text}", modules.join("::")));
-        }
-    }
+fn names(folder: &Path) -> impl Iterator<Item = String> {
+    let mut files = Vec::new();
+    collect(folder, &mut files);
+    files.into_iter().map(move |file| {
+        let modules = file.strip_prefix(folder).unwrap().with_extension("");
+        let modules: Vec<&str> = modules.iter().filter_map(|name| name.to_str()).collect();
+        format!("{}::\n{}", modules.join("::"), fs::read_to_string(&file).unwrap())
+    })
 }
 
 /// What is wrong with a selection, if anything is.
@@ -79,12 +75,12 @@ fn fault(wanted: &Selection<'_>) -> Option<String> {
         if !is_file && !tests.join(program).join("main.rs").is_file() {
             return Some(format!("{} has no test program {program}", wanted.package));
         }
-        names(&tests.join(program), Path::new(""), &mut texts);
+        texts.extend(names(&tests.join(program)));
         texts.extend(fs::read_to_string(tests.join(format!("{program}.rs"))));
     }
     if wanted.programs.is_empty() {
         for place in ["src", "tests"] {
-            names(&folder.join(place), Path::new(""), &mut texts);
+            texts.extend(names(&folder.join(place)));
         }
     }
     let missing =

@@ -53,6 +53,7 @@ pub(crate) fn shipped() -> Vec<Source> {
     for folder in crate_folders() {
         let mut files = Vec::new();
         collect(&folder.join("src"), &mut files);
+        files.retain(|file| file.file_stem().is_some_and(|stem| stem != "tests"));
         sources.extend(files.iter().map(|file| Source::read(&folder, file)));
     }
     assert!(sources.len() > 80, "{} files", sources.len());
@@ -70,15 +71,14 @@ pub(crate) fn crate_folders() -> Vec<PathBuf> {
     found
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+/// Every file of Rust below a folder, if there is one.
+pub(crate) fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs")
-            && path.file_stem().is_some_and(|stem| stem != "tests")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
         }
     }
